@@ -1,0 +1,9 @@
+//! Layer 1: readiness.
+
+mod flags;
+mod registry;
+mod set;
+
+pub use flags::EventFlags;
+pub use registry::{Registry, fd_of};
+pub use set::Epoll;

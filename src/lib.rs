@@ -1,0 +1,23 @@
+//! Linux sockets and epoll for Python exactly as the kernel does them, with the hot loop in Rust.
+//!
+//! Layers, each using only those before it:
+//!
+//! | layer | modules           | what it is                                                   |
+//! |-------|-------------------|--------------------------------------------------------------|
+//! | 0     | `sys`             | the only libc and `unsafe`: one function per system call     |
+//! | 1     | `net`, `epoll`    | sockets, connecting, readiness; never wait unless asked to   |
+//! | 2     | `peer`, `load`    | native endpoints and load: event loops on their own threads  |
+//! | 3     | `py`              | the only pyo3: extract, call, convert                        |
+//!
+//! `cargo test --no-default-features` builds all but `py`, which proves that the core knows no
+//! Python. ARCHITECTURE.md has the rules and the decisions.
+
+#![deny(unsafe_code)]
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("epollkit speaks epoll(7) and works on Linux only");
+
+pub mod epoll;
+pub mod error;
+pub mod net;
+pub mod sys;

@@ -1,0 +1,15 @@
+//! Layer 1: sockets, over socket2. Addresses, the calls, and connecting without blocking.
+
+pub mod addr;
+pub mod connect;
+pub mod dialer;
+pub mod race;
+pub mod resolve;
+pub mod socket;
+
+pub use addr::Addr;
+pub use connect::{Connecting, Options, Progress};
+pub use dialer::{Dialer, Outcome};
+pub use race::Race;
+pub use resolve::Resolving;
+pub use socket::Socket;

@@ -1,0 +1,388 @@
+//! `Socket`: one method, one system call, its name. Sorted by that name.
+//!
+//! Every socket is born `SOCK_NONBLOCK | SOCK_CLOEXEC`. No method waits and none retries: `EAGAIN`
+//! and `EINTR` are answers. The one exception is [`Socket::wait`], which does nothing else.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockRef, Type};
+
+use super::Addr;
+use crate::error::{Error, Op, Result};
+use crate::sys;
+use crate::sys::fd::{Closed, FdCell};
+use crate::sys::poll::Interest;
+
+/// A non-blocking socket that any thread may use and any thread may close.
+#[derive(Debug)]
+pub struct Socket {
+    cell: FdCell,
+    family: i32,
+    kind: i32,
+    protocol: i32,
+}
+
+impl Socket {
+    /// socket(2) with `SOCK_NONBLOCK | SOCK_CLOEXEC`, in one call.
+    ///
+    /// # Errors
+    ///
+    /// `EAFNOSUPPORT`, `EPROTONOSUPPORT`, `EINVAL` (unknown type), `EMFILE`, `ENFILE`, `EPERM`.
+    pub fn new(family: i32, kind: i32, protocol: i32) -> Result<Self> {
+        let kind = kind & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC);
+        let socket = socket2::Socket::new_raw(
+            Domain::from(family),
+            Type::from(kind | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC),
+            Some(Protocol::from(protocol)),
+        )
+        .op("socket")?;
+        Ok(Self::owning(socket.into(), family, kind, protocol))
+    }
+
+    /// A stream socket for the family of `address`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Socket::new`].
+    pub fn stream_for(address: &Addr) -> Result<Self> {
+        Self::new(address.family(), libc::SOCK_STREAM, 0)
+    }
+
+    /// Takes over an open descriptor and makes it non-blocking. A `None` is asked of the kernel
+    /// (`SO_DOMAIN`, `SO_TYPE`, `SO_PROTOCOL`).
+    ///
+    /// # Errors
+    ///
+    /// `EBADF` (not open), `ENOTSOCK`. The descriptor then stays open and the caller's.
+    pub fn from_raw_fd(
+        raw: RawFd,
+        family: Option<i32>,
+        kind: Option<i32>,
+        protocol: Option<i32>,
+    ) -> Result<Self> {
+        let adopted = Self::owning(sys::fd::adopt(raw).op("fileno")?, 0, 0, 0);
+        let seen = adopted.call("getsockopt", |fd| {
+            sys::fd::set_nonblocking(fd, true)?;
+            let ask = |known: Option<i32>, name| match known {
+                Some(known) => Ok(known),
+                None => sys::socket::getsockopt_int(fd, libc::SOL_SOCKET, name),
+            };
+            // Asked even when all three are known: only a socket has an SO_TYPE.
+            let actual = ask(None, libc::SO_TYPE)?;
+            let family = ask(family, libc::SO_DOMAIN)?;
+            Ok((
+                family,
+                kind.unwrap_or(actual),
+                ask(protocol, libc::SO_PROTOCOL)?,
+            ))
+        });
+        match seen {
+            Ok((family, kind, protocol)) => Ok(Self {
+                family,
+                kind,
+                protocol,
+                ..adopted
+            }),
+            Err(error) => {
+                adopted.cell.detach();
+                Err(error)
+            }
+        }
+    }
+
+    fn owning(fd: OwnedFd, family: i32, kind: i32, protocol: i32) -> Self {
+        Self {
+            cell: FdCell::new(fd),
+            family,
+            kind,
+            protocol,
+        }
+    }
+
+    /// accept4(2). The new socket is non-blocking whatever the listener is; its address is `None`
+    /// where this crate has no form for it.
+    ///
+    /// # Errors
+    ///
+    /// `EAGAIN` (queue empty), `EMFILE`, `ENFILE`, `ECONNABORTED`, `EINVAL` (not listening).
+    pub fn accept(&self) -> Result<(Self, Option<Addr>)> {
+        let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+        let (socket, address) = self.call("accept", |fd| SockRef::from(&fd).accept4(flags))?;
+        let accepted = Self::owning(socket.into(), self.family, self.kind, self.protocol);
+        Ok((accepted, Addr::from_sockaddr(&address)))
+    }
+
+    /// bind(2).
+    ///
+    /// # Errors
+    ///
+    /// `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`, `EINVAL` (bound already), `ENOENT` (Unix path).
+    pub fn bind(&self, address: &Addr) -> Result<()> {
+        let kernel = address.to_sockaddr()?;
+        self.call("bind", |fd| SockRef::from(&fd).bind(&kernel))
+            .map_err(|error| error.about(address))
+    }
+
+    /// close(2), once. Calls that are waiting keep the descriptor until they have returned.
+    ///
+    /// # Errors
+    ///
+    /// What close(2) says; the descriptor is gone all the same.
+    pub fn close(&self) -> Result<()> {
+        match self.cell.close() {
+            Closed::Now(result) => result.op("close"),
+            Closed::Deferred(_) | Closed::Before => Ok(()),
+        }
+    }
+
+    /// connect(2). [`super::Connecting`] gives its errnos their meaning.
+    ///
+    /// # Errors
+    ///
+    /// `EINPROGRESS`, `EALREADY`, `EISCONN`, `EAGAIN` (Unix: backlog full), `ECONNREFUSED`,
+    /// `ENETUNREACH`, `EADDRNOTAVAIL`, ...
+    pub fn connect(&self, address: &Addr) -> Result<()> {
+        let kernel = address.to_sockaddr()?;
+        self.call("connect", |fd| SockRef::from(&fd).connect(&kernel))
+    }
+
+    /// Gives the open descriptor away; -1 if there is none any more.
+    pub fn detach(&self) -> RawFd {
+        self.cell.detach().unwrap_or(-1)
+    }
+
+    /// Another descriptor of the same open socket (`F_DUPFD_CLOEXEC`).
+    ///
+    /// # Errors
+    ///
+    /// `EMFILE`, `EBADF`.
+    pub fn duplicate(&self) -> Result<Self> {
+        let fd = self.call("dup", sys::fd::duplicate)?;
+        Ok(Self::owning(fd, self.family, self.kind, self.protocol))
+    }
+
+    /// getpeername(2).
+    ///
+    /// # Errors
+    ///
+    /// `ENOTCONN`.
+    pub fn getpeername(&self) -> Result<Option<Addr>> {
+        let address = self.call("getpeername", |fd| SockRef::from(&fd).peer_addr())?;
+        Ok(Addr::from_sockaddr(&address))
+    }
+
+    /// getsockname(2).
+    ///
+    /// # Errors
+    ///
+    /// `EBADF`.
+    pub fn getsockname(&self) -> Result<Option<Addr>> {
+        let address = self.call("getsockname", |fd| SockRef::from(&fd).local_addr())?;
+        Ok(Addr::from_sockaddr(&address))
+    }
+
+    /// getsockopt(2) into `value`; the length filled in.
+    ///
+    /// # Errors
+    ///
+    /// `ENOPROTOOPT`, `EINVAL`.
+    pub fn getsockopt(&self, level: i32, name: i32, value: &mut [u8]) -> Result<usize> {
+        self.call("getsockopt", |fd| {
+            sys::socket::getsockopt(fd, level, name, value)
+        })
+    }
+
+    /// getsockopt(2) of an `int` option.
+    ///
+    /// # Errors
+    ///
+    /// `ENOPROTOOPT`, `EINVAL`.
+    pub fn getsockopt_int(&self, level: i32, name: i32) -> Result<i32> {
+        self.call("getsockopt", |fd| {
+            sys::socket::getsockopt_int(fd, level, name)
+        })
+    }
+
+    /// `SIOCINQ`: bytes in the receive queue.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` on a listener.
+    pub fn inq(&self) -> Result<usize> {
+        self.call("ioctl(SIOCINQ)", sys::socket::inq)
+    }
+
+    /// listen(2). The kernel caps `backlog` at `net.core.somaxconn`.
+    ///
+    /// # Errors
+    ///
+    /// `EADDRINUSE`, `EOPNOTSUPP`.
+    pub fn listen(&self, backlog: i32) -> Result<()> {
+        self.call("listen", |fd| SockRef::from(&fd).listen(backlog))
+    }
+
+    /// `SIOCOUTQ`: bytes that the peer has not acknowledged yet.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` on a listener.
+    pub fn outq(&self) -> Result<usize> {
+        self.call("ioctl(SIOCOUTQ)", sys::socket::outq)
+    }
+
+    /// recv(2).
+    ///
+    /// # Errors
+    ///
+    /// `EAGAIN`, `ECONNRESET`, `ENOTCONN`, `EINTR`.
+    #[inline]
+    pub fn recv(&self, buffer: &mut [u8], flags: i32) -> Result<usize> {
+        self.call("recv", |fd| sys::socket::recv(fd, buffer, flags))
+    }
+
+    /// recv(2) into memory that is not initialised yet; the part that now is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Socket::recv`].
+    #[inline]
+    pub fn recv_uninit<'buffer>(
+        &self,
+        buffer: &'buffer mut [MaybeUninit<u8>],
+        flags: i32,
+    ) -> Result<&'buffer [u8]> {
+        self.call("recv", |fd| sys::socket::recv_uninit(fd, buffer, flags))
+    }
+
+    /// send(2).
+    ///
+    /// # Errors
+    ///
+    /// `EAGAIN`, `EPIPE` (never the signal), `ECONNRESET`, `ENOTCONN`, `EINTR`.
+    #[inline]
+    pub fn send(&self, data: &[u8], flags: i32) -> Result<usize> {
+        self.call("send", |fd| sys::socket::send(fd, data, flags))
+    }
+
+    /// setsockopt(2) from raw bytes.
+    ///
+    /// # Errors
+    ///
+    /// `ENOPROTOOPT`, `EINVAL`, `EPERM`.
+    pub fn setsockopt(&self, level: i32, name: i32, value: &[u8]) -> Result<()> {
+        self.call("setsockopt", |fd| {
+            sys::socket::setsockopt(fd, level, name, value)
+        })
+    }
+
+    /// setsockopt(2) of an `int` option.
+    ///
+    /// # Errors
+    ///
+    /// `ENOPROTOOPT`, `EINVAL`, `EPERM`.
+    pub fn setsockopt_int(&self, level: i32, name: i32, value: i32) -> Result<()> {
+        self.call("setsockopt", |fd| {
+            sys::socket::setsockopt_int(fd, level, name, value)
+        })
+    }
+
+    /// shutdown(2).
+    ///
+    /// # Errors
+    ///
+    /// `ENOTCONN`, `EINVAL`.
+    pub fn shutdown(&self, how: i32) -> Result<()> {
+        self.call("shutdown", |fd| sys::socket::shutdown(fd, how))
+    }
+
+    /// `SO_ERROR`: the pending error's errno, or 0. Reading it clears it.
+    ///
+    /// # Errors
+    ///
+    /// `EBADF`.
+    pub fn take_error(&self) -> Result<i32> {
+        self.getsockopt_int(libc::SOL_SOCKET, libc::SO_ERROR)
+    }
+
+    /// poll(2): waits until the socket is ready. False: the time is up.
+    ///
+    /// A close from another thread does not end the wait, as poll(2) says; the call that follows
+    /// it gets `EBADF`.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR` when a signal arrived, `EBADF`.
+    pub fn wait(&self, interest: Interest, timeout: Option<Duration>) -> Result<bool> {
+        let shared = self.cell.share().op("poll")?;
+        sys::poll::wait_one(shared.borrow(), interest, timeout).op("poll")
+    }
+
+    /// Runs one system call on the open descriptor, for the layers above.
+    ///
+    /// # Errors
+    ///
+    /// `EBADF` once closed, else what `call` gives.
+    #[inline]
+    pub(crate) fn call<R>(
+        &self,
+        op: &'static str,
+        call: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>,
+    ) -> Result<R> {
+        self.cell.with(call).op(op)
+    }
+
+    /// The descriptor's number; -1 once closed.
+    pub fn fileno(&self) -> RawFd {
+        self.cell.raw()
+    }
+
+    /// Whether this object has been closed or detached.
+    pub fn is_closed(&self) -> bool {
+        self.cell.is_closed()
+    }
+
+    /// `AF_*`.
+    pub fn family(&self) -> i32 {
+        self.family
+    }
+
+    /// `SOCK_*`, without the creation flags.
+    pub fn kind(&self) -> i32 {
+        self.kind
+    }
+
+    /// `IPPROTO_*`, or 0 for the family's own choice.
+    pub fn protocol(&self) -> i32 {
+        self.protocol
+    }
+}
+
+/// A listening stream socket: `SO_REUSEADDR` (so that `TIME_WAIT` does not keep the port), bind,
+/// listen.
+///
+/// # Errors
+///
+/// As [`Socket::bind`], with the address in the note.
+pub fn listen_on(address: &Addr, backlog: i32) -> Result<Socket> {
+    let socket = Socket::stream_for(address)?;
+    if matches!(address, Addr::Ip(_)) {
+        socket.setsockopt_int(libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+    }
+    socket.bind(address)?;
+    socket.listen(backlog)?;
+    Ok(socket)
+}
+
+/// The raw number of a socket that is known to be open.
+///
+/// # Errors
+///
+/// `EBADF` once closed.
+pub(crate) fn open_number(socket: &Socket) -> Result<RawFd> {
+    socket
+        .call("epoll_ctl", |fd| Ok(fd.as_raw_fd()))
+        .map_err(|_| Error::from_errno("epoll_ctl", libc::EBADF))
+}

@@ -1,0 +1,251 @@
+#![expect(unsafe_code, reason = "owns descriptors: close(2) and BorrowedFd")]
+//! Who owns a descriptor, and how it can be closed while others use it.
+//!
+//! [`Fd`] closes its descriptor when the last owner is gone. [`FdCell`] is the slot that a Python
+//! object holds: any thread may call through it, any thread may close it once, and no call can
+//! ever reach a descriptor number that the kernel has since given to somebody else.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use super::cvt;
+
+/// An owned descriptor that can be given away while it is shared.
+///
+/// Invariant: `raw` was open when the `Fd` was made and nobody else closes it, so it stays open
+/// until this value is dropped.
+#[derive(Debug)]
+pub struct Fd {
+    raw: RawFd,
+    disowned: AtomicBool,
+}
+
+impl Fd {
+    /// Lends the descriptor for as long as this owner lives.
+    #[inline]
+    pub fn borrow(&self) -> BorrowedFd<'_> {
+        // SAFETY: the type's invariant: open until `self` is dropped, and never -1.
+        unsafe { BorrowedFd::borrow_raw(self.raw) }
+    }
+
+    /// Gives the descriptor to the caller: it will not be closed here.
+    fn disown(&self) -> RawFd {
+        self.disowned.store(true, Ordering::Release);
+        self.raw
+    }
+
+    /// Closes now and says how it went. Never retried: after `EINTR` the number is already free
+    /// and may be somebody else's (close(2)).
+    fn close(self) -> io::Result<()> {
+        let raw = self.disown();
+        // SAFETY: owned by `self`, which is consumed and, being disowned, will not close it again.
+        cvt(unsafe { libc::close(raw) }).map(drop)
+    }
+}
+
+impl From<OwnedFd> for Fd {
+    fn from(owned: OwnedFd) -> Self {
+        Self {
+            raw: owned.into_raw_fd(),
+            disowned: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Drop for Fd {
+    fn drop(&mut self) {
+        if !*self.disowned.get_mut() {
+            // SAFETY: owned, and dropped only once. Nobody is left to be told of an error.
+            unsafe { libc::close(self.raw) };
+        }
+    }
+}
+
+/// What [`FdCell::close`] did.
+#[derive(Debug)]
+pub enum Closed {
+    /// The descriptor was closed; the kernel's word on it.
+    Now(io::Result<()>),
+    /// Calls that wait still share it. New calls get `EBADF`; the last waiter closes it.
+    Deferred(Arc<Fd>),
+    /// It was closed or detached before.
+    Before,
+}
+
+/// A shared descriptor slot: open, then closed or detached once, from any thread.
+///
+/// A call that cannot sleep runs under the read lock ([`FdCell::with`]); a call that can sleep
+/// takes a share first ([`FdCell::share`]), so that `close` never has to wait for it.
+#[derive(Debug)]
+pub struct FdCell {
+    slot: RwLock<Option<Arc<Fd>>>,
+}
+
+impl FdCell {
+    /// An open cell.
+    pub fn new(fd: OwnedFd) -> Self {
+        Self {
+            slot: RwLock::new(Some(Arc::new(Fd::from(fd)))),
+        }
+    }
+
+    /// Runs one call that cannot sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EBADF` once closed, else what `call` gives.
+    #[inline]
+    pub fn with<R>(&self, call: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>) -> io::Result<R> {
+        match &*self.read() {
+            Some(fd) => call(fd.borrow()),
+            None => Err(closed()),
+        }
+    }
+
+    /// A share that keeps the descriptor open across a wait.
+    ///
+    /// # Errors
+    ///
+    /// `EBADF` once closed.
+    pub fn share(&self) -> io::Result<Arc<Fd>> {
+        self.read().clone().ok_or_else(closed)
+    }
+
+    /// The number, for the caller's eyes; -1 once closed, as the stdlib has it.
+    pub fn raw(&self) -> RawFd {
+        self.read().as_ref().map_or(-1, |fd| fd.raw)
+    }
+
+    /// Whether `close` or `detach` has happened.
+    pub fn is_closed(&self) -> bool {
+        self.read().is_none()
+    }
+
+    /// Closes the descriptor, once.
+    pub fn close(&self) -> Closed {
+        match self.take() {
+            None => Closed::Before,
+            Some(fd) => match Arc::try_unwrap(fd) {
+                Ok(fd) => Closed::Now(fd.close()),
+                Err(shared) => Closed::Deferred(shared),
+            },
+        }
+    }
+
+    /// Gives the open descriptor to the caller; the cell is closed from here on.
+    pub fn detach(&self) -> Option<RawFd> {
+        self.take().map(|fd| fd.disown())
+    }
+
+    fn take(&self) -> Option<Arc<Fd>> {
+        self.slot
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    #[inline]
+    fn read(&self) -> RwLockReadGuard<'_, Option<Arc<Fd>>> {
+        self.slot.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn closed() -> io::Error {
+    io::Error::from_raw_os_error(libc::EBADF)
+}
+
+/// Takes over a descriptor number that a user hands in (`fileno=`, `fromfd`).
+///
+/// # Errors
+///
+/// `EBADF` when the number is not open.
+pub fn adopt(raw: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: F_GETFD reads one flag; the kernel checks the number.
+    cvt(unsafe { libc::fcntl(raw, libc::F_GETFD) })?;
+    // SAFETY: just seen open, so not -1. Ownership is the caller's word, as with the stdlib's
+    // `fileno=`: it is documented there that the object closes it.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+/// fcntl(2) `F_DUPFD_CLOEXEC`: another descriptor of the same open file.
+///
+/// # Errors
+///
+/// `EMFILE`.
+pub fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    fd.try_clone_to_owned()
+}
+
+/// fcntl(2) `F_SETFL`: sets or clears `O_NONBLOCK`, which belongs to the open file.
+///
+/// # Errors
+///
+/// None for an open socket.
+pub fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<()> {
+    let raw = fd.as_raw_fd();
+    // SAFETY: F_GETFL reads the flags of an open descriptor.
+    let before = cvt(unsafe { libc::fcntl(raw, libc::F_GETFL) })?;
+    let after = if nonblocking {
+        before | libc::O_NONBLOCK
+    } else {
+        before & !libc::O_NONBLOCK
+    };
+    if after != before {
+        // SAFETY: F_SETFL takes an int of flags.
+        cvt(unsafe { libc::fcntl(raw, libc::F_SETFL, after) })?;
+    }
+    Ok(())
+}
+
+/// Any open descriptor of no importance: held in reserve for the day there are no others.
+///
+/// # Errors
+///
+/// `EMFILE` or `ENFILE` when there is none to be had.
+pub fn spare() -> io::Result<OwnedFd> {
+    // SAFETY: a constant path and constant flags.
+    let raw = cvt(unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) })?;
+    // SAFETY: just returned by open(2).
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell() -> FdCell {
+        FdCell::new(spare().unwrap())
+    }
+
+    #[test]
+    fn a_closed_cell_answers_ebadf() {
+        let cell = cell();
+        assert!(cell.raw() >= 0);
+        assert!(matches!(cell.close(), Closed::Now(Ok(()))));
+        assert!(matches!(cell.close(), Closed::Before));
+        assert_eq!(cell.raw(), -1);
+        let error = cell.with(|_| Ok(())).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EBADF));
+    }
+
+    #[test]
+    fn a_share_keeps_the_descriptor_open_past_close() {
+        let cell = cell();
+        let share = cell.share().unwrap();
+        assert!(matches!(cell.close(), Closed::Deferred(_)));
+        assert!(duplicate(share.borrow()).is_ok());
+        let raw = share.borrow().as_raw_fd();
+        drop(share);
+        assert_eq!(adopt(raw).unwrap_err().raw_os_error(), Some(libc::EBADF));
+    }
+
+    #[test]
+    fn a_detached_descriptor_stays_open_and_is_the_callers() {
+        let cell = cell();
+        let raw = cell.detach().unwrap();
+        drop(cell);
+        drop(adopt(raw).unwrap());
+    }
+}

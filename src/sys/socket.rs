@@ -1,0 +1,235 @@
+#![expect(unsafe_code, reason = "socket calls on raw buffers")]
+//! The socket calls of the hot path, sorted by name: buffers in, counts out, nothing retried.
+//!
+//! Calls that take an address go through socket2 in `net`.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr;
+
+use super::{cvt, cvt_len};
+
+/// accept4(2) without the peer's address. `SOCK_NONBLOCK | SOCK_CLOEXEC`.
+///
+/// # Errors
+///
+/// `EAGAIN` (queue empty), `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`, `ECONNABORTED`, `EINTR`.
+pub fn accept(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: no address is asked for, so both pointers may be NULL.
+    let raw = cvt(unsafe {
+        libc::accept4(
+            listener.as_raw_fd(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+            flags,
+        )
+    })?;
+    // SAFETY: just returned by accept4(2).
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+/// getsockopt(2) into `value`; returns the length that the kernel filled in.
+///
+/// # Errors
+///
+/// `ENOPROTOOPT`, `EINVAL`, `ENOTSOCK`, `EBADF`.
+pub fn getsockopt(
+    fd: BorrowedFd<'_>,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: &mut [u8],
+) -> io::Result<usize> {
+    let mut length = libc::socklen_t::try_from(value.len()).unwrap_or(libc::socklen_t::MAX);
+    // SAFETY: `value` is live and `length` is not more than its size.
+    cvt(unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            level,
+            name,
+            value.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    })?;
+    Ok(length as usize)
+}
+
+/// getsockopt(2) of an `int` option.
+///
+/// # Errors
+///
+/// As [`getsockopt`].
+pub fn getsockopt_int(
+    fd: BorrowedFd<'_>,
+    level: libc::c_int,
+    name: libc::c_int,
+) -> io::Result<libc::c_int> {
+    let mut value = [0; size_of::<libc::c_int>()];
+    getsockopt(fd, level, name, &mut value)?;
+    Ok(libc::c_int::from_ne_bytes(value))
+}
+
+/// `FIONREAD` / SIOCINQ (tcp(7)): bytes in the receive queue.
+///
+/// # Errors
+///
+/// `EINVAL` on a listener, `ENOTTY` where the family has no such count.
+pub fn inq(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    queue_length(fd, libc::FIONREAD)
+}
+
+/// `TIOCOUTQ` / SIOCOUTQ (tcp(7)): bytes sent but not acknowledged, and bytes not sent yet.
+///
+/// # Errors
+///
+/// As [`inq`].
+pub fn outq(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    queue_length(fd, libc::TIOCOUTQ)
+}
+
+fn queue_length(fd: BorrowedFd<'_>, request: libc::Ioctl) -> io::Result<usize> {
+    let mut length: libc::c_int = 0;
+    // SAFETY: both requests write one int.
+    cvt(unsafe { libc::ioctl(fd.as_raw_fd(), request, &raw mut length) })?;
+    Ok(usize::try_from(length).unwrap_or(0))
+}
+
+/// recv(2) into `buffer`.
+///
+/// # Errors
+///
+/// `EAGAIN`, `ECONNRESET`, `ENOTCONN`, `EINTR`, ...
+#[inline]
+pub fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: libc::c_int) -> io::Result<usize> {
+    // SAFETY: a live buffer of that length.
+    unsafe { recv_raw(fd, buffer.as_mut_ptr(), buffer.len(), flags) }
+}
+
+/// recv(2) into memory that need not be initialised; returns the part that now is.
+///
+/// # Errors
+///
+/// As [`recv`].
+#[inline]
+pub fn recv_uninit<'buffer>(
+    fd: BorrowedFd<'_>,
+    buffer: &'buffer mut [MaybeUninit<u8>],
+    flags: libc::c_int,
+) -> io::Result<&'buffer [u8]> {
+    let start = buffer.as_mut_ptr().cast::<u8>();
+    // SAFETY: a live buffer of that length.
+    let received = unsafe { recv_raw(fd, start, buffer.len(), flags) }?;
+    // With MSG_TRUNC a datagram's length may be more than what was stored.
+    let stored = received.min(buffer.len());
+    // SAFETY: recv(2) initialised the first `stored` bytes of `buffer`, borrowed for as long.
+    Ok(unsafe { std::slice::from_raw_parts(start, stored) })
+}
+
+/// recv(2) into memory that others may touch at the same time (a Python buffer).
+///
+/// # Errors
+///
+/// As [`recv`].
+///
+/// # Safety
+///
+/// `start` must stay valid for writes of `length` bytes during the call.
+#[inline]
+pub unsafe fn recv_raw(
+    fd: BorrowedFd<'_>,
+    start: *mut u8,
+    length: usize,
+    flags: libc::c_int,
+) -> io::Result<usize> {
+    // SAFETY: the caller's promise.
+    cvt_len(unsafe { libc::recv(fd.as_raw_fd(), start.cast(), length, flags) })
+}
+
+/// send(2). `MSG_NOSIGNAL` is always set: `EPIPE`, never a signal.
+///
+/// # Errors
+///
+/// `EAGAIN`, `EPIPE`, `ECONNRESET`, `ENOTCONN`, `EMSGSIZE`, `EINTR`, ...
+#[inline]
+pub fn send(fd: BorrowedFd<'_>, data: &[u8], flags: libc::c_int) -> io::Result<usize> {
+    // SAFETY: a live slice.
+    unsafe { send_raw(fd, data.as_ptr(), data.len(), flags) }
+}
+
+/// send(2) from memory that others may touch at the same time (a Python buffer).
+///
+/// # Errors
+///
+/// As [`send`].
+///
+/// # Safety
+///
+/// `start` must stay valid for reads of `length` bytes during the call.
+#[inline]
+pub unsafe fn send_raw(
+    fd: BorrowedFd<'_>,
+    start: *const u8,
+    length: usize,
+    flags: libc::c_int,
+) -> io::Result<usize> {
+    let flags = flags | libc::MSG_NOSIGNAL;
+    // SAFETY: the caller's promise.
+    cvt_len(unsafe { libc::send(fd.as_raw_fd(), start.cast(), length, flags) })
+}
+
+/// setsockopt(2) from raw bytes.
+///
+/// # Errors
+///
+/// `ENOPROTOOPT`, `EINVAL`, `EDOM`, `EPERM`, ...
+pub fn setsockopt(
+    fd: BorrowedFd<'_>,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: &[u8],
+) -> io::Result<()> {
+    let length = libc::socklen_t::try_from(value.len()).unwrap_or(libc::socklen_t::MAX);
+    // SAFETY: a live slice of that length.
+    cvt(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, value.as_ptr().cast(), length) })
+        .map(drop)
+}
+
+/// setsockopt(2) with a NULL value and a length, as `AF_ALG` wants it.
+///
+/// # Errors
+///
+/// As [`setsockopt`].
+pub fn setsockopt_null(
+    fd: BorrowedFd<'_>,
+    level: libc::c_int,
+    name: libc::c_int,
+    length: u32,
+) -> io::Result<()> {
+    // SAFETY: the kernel answers EFAULT where it would read through NULL.
+    cvt(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, ptr::null(), length) }).map(drop)
+}
+
+/// setsockopt(2) of an `int` option.
+///
+/// # Errors
+///
+/// As [`setsockopt`].
+pub fn setsockopt_int(
+    fd: BorrowedFd<'_>,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: libc::c_int,
+) -> io::Result<()> {
+    setsockopt(fd, level, name, &value.to_ne_bytes())
+}
+
+/// shutdown(2). `how` is `SHUT_RD`, `SHUT_WR` or `SHUT_RDWR`.
+///
+/// # Errors
+///
+/// `ENOTCONN`, `EINVAL` (another `how`).
+pub fn shutdown(fd: BorrowedFd<'_>, how: libc::c_int) -> io::Result<()> {
+    // SAFETY: takes two ints.
+    cvt(unsafe { libc::shutdown(fd.as_raw_fd(), how) }).map(drop)
+}
