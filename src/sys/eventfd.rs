@@ -22,9 +22,8 @@ impl Waker {
         // SAFETY: takes a start value and flags.
         let raw = cvt(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
         // SAFETY: just returned by eventfd(2).
-        Ok(Self {
-            fd: unsafe { OwnedFd::from_raw_fd(raw) },
-        })
+        let fd = unsafe { OwnedFd::from_raw_fd(raw) };
+        Ok(Self { fd })
     }
 
     /// Rings. `EAGAIN` (a full counter) means that it is ringing already.

@@ -47,6 +47,7 @@ pub fn getaddrinfo(
     Ok(found)
 }
 
+#[expect(clippy::cast_ptr_alignment, reason = "read_unaligned asks for none")]
 fn address_of(entry: &libc::addrinfo, port: u16) -> Option<SocketAddr> {
     match entry.ai_family {
         libc::AF_INET => {
