@@ -21,3 +21,22 @@ pub mod epoll;
 pub mod error;
 pub mod net;
 pub mod sys;
+
+#[cfg(feature = "python")]
+mod py;
+
+/// The native half of epollkit.
+#[cfg(feature = "python")]
+#[pyo3::pymodule]
+mod _epollkit {
+    #[pymodule_export]
+    use crate::py::connect::{ConnectMany, ConnectResult, connect, connect_many};
+    #[pymodule_export]
+    use crate::py::connecting::Connecting;
+    #[pymodule_export]
+    use crate::py::epoll::Epoll;
+    #[pymodule_export]
+    use crate::py::event::{Event, EventIterator, Events};
+    #[pymodule_export]
+    use crate::py::socket::{Drained, Socket};
+}

@@ -45,7 +45,7 @@ impl Resolving {
     /// # Errors
     ///
     /// As [`resolve`].
-    pub fn wait(&self, patience: Duration) -> Result<Option<Vec<Addr>>> {
+    pub fn wait(&mut self, patience: Duration) -> Result<Option<Vec<Addr>>> {
         match self.answer.recv_timeout(patience) {
             Ok(answer) => answer.map(Some),
             Err(RecvTimeoutError::Timeout) => Ok(None),

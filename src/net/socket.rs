@@ -3,6 +3,7 @@
 //! Every socket is born `SOCK_NONBLOCK | SOCK_CLOEXEC`. No method waits and none retries: `EAGAIN`
 //! and `EINTR` are answers. The one exception is [`Socket::wait`], which does nothing else.
 
+use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -385,4 +386,31 @@ pub(crate) fn open_number(socket: &Socket) -> Result<RawFd> {
     socket
         .call("epoll_ctl", |fd| Ok(fd.as_raw_fd()))
         .map_err(|_| Error::from_errno("epoll_ctl", libc::EBADF))
+}
+
+impl fmt::Display for Socket {
+    /// `fd=7 AF_INET connected 127.0.0.1:40000 -> 127.0.0.1:80`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_closed() {
+            return f.write_str("closed");
+        }
+        write!(f, "fd={} {} ", self.fileno(), family_name(self.family))?;
+        let local = self.getsockname().ok().flatten();
+        let listening = self.getsockopt_int(libc::SOL_SOCKET, libc::SO_ACCEPTCONN);
+        match (local, self.getpeername(), listening) {
+            (Some(local), Ok(Some(peer)), _) => write!(f, "connected {local} -> {peer}"),
+            (Some(local), _, Ok(1)) => write!(f, "listening {local}"),
+            (Some(local), ..) => write!(f, "unconnected {local}"),
+            (None, ..) => f.write_str("unconnected"),
+        }
+    }
+}
+
+fn family_name(family: i32) -> String {
+    match family {
+        libc::AF_INET => "AF_INET".to_owned(),
+        libc::AF_INET6 => "AF_INET6".to_owned(),
+        libc::AF_UNIX => "AF_UNIX".to_owned(),
+        other => format!("family {other}"),
+    }
 }

@@ -10,7 +10,6 @@ pub mod clock;
 pub mod epoll;
 pub mod eventfd;
 pub mod fd;
-pub mod limit;
 pub mod poll;
 pub mod resolve;
 pub mod socket;

@@ -1,0 +1,70 @@
+"""Linux sockets and epoll for Python exactly as the kernel does them, with the hot loop in Rust."""
+
+from select import (
+    EPOLL_CLOEXEC,
+    EPOLLERR,
+    EPOLLET,
+    EPOLLEXCLUSIVE,
+    EPOLLHUP,
+    EPOLLIN,
+    EPOLLMSG,
+    EPOLLONESHOT,
+    EPOLLOUT,
+    EPOLLPRI,
+    EPOLLRDBAND,
+    EPOLLRDHUP,
+    EPOLLRDNORM,
+    EPOLLWRBAND,
+    EPOLLWRNORM,
+)
+
+from epollkit._epollkit import (
+    Connecting,
+    ConnectMany,
+    ConnectResult,
+    Drained,
+    Epoll,
+    Event,
+    Events,
+    Socket,
+    connect,
+    connect_many,
+)
+from epollkit._errors import ClosedEpollError, EpollkitError, HarnessError, WaitTimeout
+from epollkit._flags import EventFlags
+
+EPOLLWAKEUP: int = EventFlags.WAKEUP.value
+
+__all__ = [
+    "EPOLLERR",
+    "EPOLLET",
+    "EPOLLEXCLUSIVE",
+    "EPOLLHUP",
+    "EPOLLIN",
+    "EPOLLMSG",
+    "EPOLLONESHOT",
+    "EPOLLOUT",
+    "EPOLLPRI",
+    "EPOLLRDBAND",
+    "EPOLLRDHUP",
+    "EPOLLRDNORM",
+    "EPOLLWAKEUP",
+    "EPOLLWRBAND",
+    "EPOLLWRNORM",
+    "EPOLL_CLOEXEC",
+    "ClosedEpollError",
+    "ConnectMany",
+    "ConnectResult",
+    "Connecting",
+    "Drained",
+    "Epoll",
+    "EpollkitError",
+    "Event",
+    "EventFlags",
+    "Events",
+    "HarnessError",
+    "Socket",
+    "WaitTimeout",
+    "connect",
+    "connect_many",
+]

@@ -1,0 +1,31 @@
+"""`EventFlags`: the EPOLL* bits with names that print."""
+
+import enum
+import select
+
+__all__ = ["EventFlags"]
+
+
+class EventFlags(enum.IntFlag, boundary=enum.KEEP):
+    """EPOLL* bits of epoll_ctl(2), as interest and as event. Ints, so they mix with `select`'s."""
+
+    IN = select.EPOLLIN
+    """Readable: data, end of stream, a connection to accept, or an error."""
+    PRI = select.EPOLLPRI
+    """Out-of-band data."""
+    OUT = select.EPOLLOUT
+    """Writable: a third of the send buffer free, a finished connect, or an error."""
+    ERR = select.EPOLLERR
+    """An error is pending. Reported unasked."""
+    HUP = select.EPOLLHUP
+    """Both directions are shut down. Reported unasked."""
+    RDHUP = select.EPOLLRDHUP
+    """The peer has shut down its writing side. Must be asked for."""
+    EXCLUSIVE = select.EPOLLEXCLUSIVE
+    """Wake one waiter of several sets that watch the same source; with `register` only."""
+    WAKEUP = 1 << 29
+    """Keep the system awake while the event is pending (CAP_BLOCK_SUSPEND)."""
+    ONESHOT = select.EPOLLONESHOT
+    """Disarm after one delivery, until `modify` or `rearm`."""
+    ET = select.EPOLLET
+    """Edge-triggered: report changes, not levels."""

@@ -1,0 +1,234 @@
+//! `Events` and `Event`: what `Epoll.wait` delivered, read as lazily as it can be.
+
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use pyo3::exceptions::PyIndexError;
+use pyo3::inspect::PyStaticExpr;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+use super::epoll::Epoll;
+use super::hint;
+use crate::epoll::{EventFlags, fd_of};
+use crate::sys::epoll::RawEvent;
+
+/// A mask as an `epollkit.EventFlags`.
+#[derive(Clone, Copy, Debug)]
+struct Flags(u32);
+
+impl<'py> IntoPyObject<'py> for Flags {
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+
+    const OUTPUT_TYPE: PyStaticExpr = hint::EVENT_FLAGS;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
+        static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        CLASS
+            .import(py, "epollkit._flags", "EventFlags")?
+            .call1((self.0,))
+    }
+}
+
+/// One readiness event.
+#[pyclass(frozen, module = "epollkit")]
+#[derive(Debug)]
+pub(crate) struct Event {
+    /// The number that was registered.
+    #[pyo3(get)]
+    fd: RawFd,
+    /// What was attached with `register(..., data=...)`.
+    #[pyo3(get)]
+    data: Py<PyAny>,
+    flags: EventFlags,
+}
+
+#[pymethods]
+impl Event {
+    /// All that is ready, as `EventFlags`; more than was asked for, since ERR and HUP come unasked.
+    #[getter]
+    fn flags(&self) -> Flags {
+        Flags(self.flags.bits())
+    }
+
+    /// EPOLLIN: data, end of stream, a connection to accept, or an error.
+    #[getter]
+    fn is_readable(&self) -> bool {
+        self.flags.contains(EventFlags::IN)
+    }
+
+    /// EPOLLOUT: room in the send buffer, a finished connect, or an error.
+    #[getter]
+    fn is_writable(&self) -> bool {
+        self.flags.contains(EventFlags::OUT)
+    }
+
+    /// EPOLLPRI: out-of-band data.
+    #[getter]
+    fn is_priority(&self) -> bool {
+        self.flags.contains(EventFlags::PRI)
+    }
+
+    /// EPOLLERR: an error is pending; `Socket.error()` tells which.
+    #[getter]
+    fn is_error(&self) -> bool {
+        self.flags.contains(EventFlags::ERR)
+    }
+
+    /// EPOLLHUP: both directions are shut down.
+    #[getter]
+    fn is_hangup(&self) -> bool {
+        self.flags.contains(EventFlags::HUP)
+    }
+
+    /// EPOLLRDHUP (if it was asked for) or EPOLLHUP: the peer will send no more.
+    #[getter]
+    fn is_read_closed(&self) -> bool {
+        self.flags.intersects(EventFlags::RDHUP | EventFlags::HUP)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let data = self.data.bind(py);
+        let data = if data.is_none() {
+            String::new()
+        } else {
+            format!(" data={}", data.repr()?)
+        };
+        let mut names = String::new();
+        bitflags::parser::to_writer(&self.flags, &mut names).unwrap_or_default();
+        Ok(format!(
+            "<epollkit.Event fd={} {}{data}>",
+            self.fd,
+            names.replace(" | ", "|")
+        ))
+    }
+}
+
+/// What one `Epoll.wait` delivered.
+///
+/// Sized, iterable, indexable. An event becomes a Python object when it is touched; one whose
+/// registration has been removed, or whose source has been closed, since the wait is left out.
+#[pyclass(frozen, module = "epollkit")]
+#[derive(Debug)]
+pub(crate) struct Events {
+    epoll: Py<Epoll>,
+    raw: Box<[RawEvent]>,
+}
+
+impl Events {
+    pub(super) fn new(epoll: Py<Epoll>, raw: &[RawEvent]) -> Self {
+        Self {
+            epoll,
+            raw: raw.into(),
+        }
+    }
+
+    fn event(&self, py: Python<'_>, raw: RawEvent) -> PyResult<Option<Event>> {
+        let data = self.epoll.get().live_data(py, raw.token())?;
+        Ok(data.map(|data| Event {
+            fd: fd_of(raw.token()),
+            data,
+            flags: EventFlags::from_bits_retain(raw.flags()),
+        }))
+    }
+
+    /// The events from position `start` on that are still live, as far as they are asked for.
+    fn next_live(&self, py: Python<'_>, start: usize) -> PyResult<Option<(usize, Event)>> {
+        for (at, raw) in self.raw.iter().enumerate().skip(start) {
+            if let Some(event) = self.event(py, *raw)? {
+                return Ok(Some((at, event)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[pymethods]
+impl Events {
+    /// How many events epoll_wait(2) delivered, stale ones included.
+    #[getter]
+    fn delivered(&self) -> usize {
+        self.raw.len()
+    }
+
+    /// How many of them are stale by now: unregistered, replaced or closed.
+    #[getter]
+    fn stale(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.raw.len() - self.__len__(py)?)
+    }
+
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        let mut live = 0;
+        for raw in &self.raw {
+            live += usize::from(self.epoll.get().live_data(py, raw.token())?.is_some());
+        }
+        Ok(live)
+    }
+
+    fn __iter__(slf: Py<Self>) -> EventIterator {
+        EventIterator {
+            events: slf,
+            next: AtomicUsize::new(0),
+        }
+    }
+
+    fn __getitem__(&self, py: Python<'_>, index: isize) -> PyResult<Event> {
+        let out_of_range = || PyIndexError::new_err("Events index out of range");
+        let from_start = match usize::try_from(index) {
+            Ok(index) => index,
+            Err(_) => {
+                let back = index.unsigned_abs();
+                self.__len__(py)?
+                    .checked_sub(back)
+                    .ok_or_else(out_of_range)?
+            }
+        };
+        let mut at = 0;
+        for _ in 0..from_start {
+            at = self.next_live(py, at)?.ok_or_else(out_of_range)?.0 + 1;
+        }
+        self.next_live(py, at)?
+            .map(|(_, event)| event)
+            .ok_or_else(out_of_range)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let mut texts = Vec::new();
+        let mut at = 0;
+        while let Some((found, event)) = self.next_live(py, at)? {
+            texts.push(event.__repr__(py)?);
+            at = found + 1;
+        }
+        Ok(format!("<epollkit.Events [{}]>", texts.join(", ")))
+    }
+}
+
+/// Iterates over the live events of an `Events`.
+#[pyclass(frozen, module = "epollkit")]
+#[derive(Debug)]
+pub(crate) struct EventIterator {
+    events: Py<Events>,
+    next: AtomicUsize,
+}
+
+#[pymethods]
+impl EventIterator {
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Event>> {
+        let events = self.events.get();
+        loop {
+            let at = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(raw) = events.raw.get(at) else {
+                return Ok(None);
+            };
+            if let Some(event) = events.event(py, *raw)? {
+                return Ok(Some(event));
+            }
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Names for the generated stubs, where a Rust type alone would say too little.
+
+use pyo3::inspect::{PyStaticConstant, PyStaticExpr};
+use pyo3::{type_hint_identifier, type_hint_subscript, type_hint_union};
+
+const ELLIPSIS: PyStaticExpr = PyStaticExpr::Constant {
+    value: PyStaticConstant::Ellipsis,
+};
+const NONE: PyStaticExpr = PyStaticExpr::Constant {
+    value: PyStaticConstant::None,
+};
+
+/// Anything.
+pub(super) const ANY: PyStaticExpr = type_hint_identifier!("typing", "Any");
+/// `int`, subclasses included.
+pub(super) const INT: PyStaticExpr = type_hint_identifier!("builtins", "int");
+/// What has a descriptor: an int, or an object with `fileno()`.
+pub(super) const FILE_DESCRIPTOR_LIKE: PyStaticExpr =
+    type_hint_identifier!("_typeshed", "FileDescriptorLike");
+/// `bytes`, `bytearray`, `memoryview`, ...
+pub(super) const READABLE_BUFFER: PyStaticExpr =
+    type_hint_identifier!("_typeshed", "ReadableBuffer");
+/// `bytearray`, `memoryview` of one, `array`, ...
+pub(super) const WRITEABLE_BUFFER: PyStaticExpr =
+    type_hint_identifier!("_typeshed", "WriteableBuffer");
+/// The flags of an event.
+pub(super) const EVENT_FLAGS: PyStaticExpr = type_hint_identifier!("epollkit._flags", "EventFlags");
+/// `socket.AddressFamily`.
+pub(super) const ADDRESS_FAMILY: PyStaticExpr = type_hint_identifier!("socket", "AddressFamily");
+/// `socket.SocketKind`.
+pub(super) const SOCKET_KIND: PyStaticExpr = type_hint_identifier!("socket", "SocketKind");
+/// `socket.socket`.
+pub(super) const STDLIB_SOCKET: PyStaticExpr = type_hint_identifier!("socket", "socket");
+/// An address as `socket` takes it: a tuple, or a Unix name.
+pub(super) const ADDRESS: PyStaticExpr = type_hint_union!(
+    type_hint_subscript!(type_hint_identifier!("builtins", "tuple"), ANY, ELLIPSIS),
+    type_hint_identifier!("builtins", "str"),
+    READABLE_BUFFER
+);
+/// The value of a socket option.
+pub(super) const OPTION_VALUE: PyStaticExpr = type_hint_union!(INT, READABLE_BUFFER, NONE);

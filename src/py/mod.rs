@@ -1,0 +1,15 @@
+//! Layer 3: the only pyo3. No logic: extract, call, convert.
+//!
+//! The GIL rule: detach only around something that can sleep. A call on a non-blocking descriptor
+//! cannot, and giving the GIL away at each one lets a busy Python thread in (the convoy effect).
+
+pub(crate) mod args;
+pub(crate) mod buffer;
+pub(crate) mod connect;
+pub(crate) mod connecting;
+pub(crate) mod epoll;
+pub(crate) mod error;
+pub(crate) mod event;
+pub(crate) mod hint;
+pub(crate) mod socket;
+pub(crate) mod wait;
