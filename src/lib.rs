@@ -38,5 +38,7 @@ mod _epollkit {
     #[pymodule_export]
     use crate::py::event::{Event, EventIterator, Events};
     #[pymodule_export]
-    use crate::py::socket::{Drained, Socket};
+    use crate::py::recv::Drained;
+    #[pymodule_export]
+    use crate::py::socket::Socket;
 }

@@ -104,8 +104,8 @@ async def _first_of(
             for task in done:
                 try:
                     winners.append(task.result())
-                except OSError as error:
-                    failures.append(error)
+                except OSError as failure:
+                    failures.append(failure)
             if winners:
                 for spare in winners[1:]:
                     spare.close()

@@ -303,14 +303,33 @@ pub(super) fn address_to_py<'py>(
     }
 }
 
-/// One `(level, optname, value)`; the value is an int or bytes.
-pub(crate) type OptionArg<'py> = (i32, i32, Bound<'py, PyAny>);
+/// `(level, optname, int | bytes)` triples, in order.
+#[derive(Debug, Default)]
+pub(crate) struct SocketOptions(Vec<(i32, i32, Box<[u8]>)>);
+
+impl<'py> FromPyObject<'_, 'py> for SocketOptions {
+    type Error = PyErr;
+
+    const INPUT_TYPE: PyStaticExpr = hint::OPTIONS;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let one = |item: PyResult<Bound<'py, PyAny>>| {
+            let (level, name, value) = item?.extract::<(i32, i32, Bound<'py, PyAny>)>()?;
+            Ok((level, name, option_value(&value)?.into_boxed_slice()))
+        };
+        object
+            .try_iter()?
+            .map(one)
+            .collect::<PyResult<_>>()
+            .map(Self)
+    }
+}
 
 /// What is to be set before connecting.
 pub(super) fn connect_options(
     target: Option<&Target>,
     source_address: Option<&Address<'_>>,
-    options: Vec<OptionArg<'_>>,
+    options: SocketOptions,
 ) -> PyResult<Options> {
     let family = match target {
         Some(Target::Known(address)) => address.family(),
@@ -323,11 +342,10 @@ pub(super) fn connect_options(
             Target::Named(..) => source.for_family("source_address", family)?,
         }),
     };
-    let sockopts = options
-        .into_iter()
-        .map(|(level, name, value)| Ok((level, name, option_value(&value)?.into_boxed_slice())))
-        .collect::<PyResult<_>>()?;
-    Ok(Options { source, sockopts })
+    Ok(Options {
+        source,
+        sockopts: options.0,
+    })
 }
 
 /// The bytes of a socket option's value: a C int, or a buffer as it is.

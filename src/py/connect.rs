@@ -4,13 +4,15 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyIterator, PyTuple};
 
-use super::args::{self, Address, OptionArg, Target};
+use super::args::{self, Address, SocketOptions, Target};
 use super::error::{ignore_poison, with_note};
+use super::objects::AddressesArg;
+use super::recv::os_error;
 use super::socket::Socket;
 use crate::error::Error;
 use crate::net::{self, Addr, Dialer, Outcome, Race, Resolving};
@@ -46,13 +48,13 @@ const RESOLVER_SLICE: Duration = Duration::from_millis(50);
 /// References:
 ///     RFC 8305 https://www.rfc-editor.org/rfc/rfc8305
 #[pyfunction]
-#[pyo3(signature = (address, timeout = None, *, source_address = None, options = Vec::new()))]
+#[pyo3(signature = (address, timeout = None, *, source_address = None, options = SocketOptions::default()))]
 pub(crate) fn connect(
     py: Python<'_>,
     address: Address<'_>,
     timeout: Option<f64>,
     source_address: Option<Address<'_>>,
-    options: Vec<OptionArg<'_>>,
+    options: SocketOptions,
 ) -> PyResult<Socket> {
     let deadline = Deadline::after(args::timeout(timeout)?);
     let target = address.target("connect")?;
@@ -116,13 +118,13 @@ fn all_failed(py: Python<'_>, failures: Vec<Error>) -> PyErr {
 /// Raises:
 ///     ValueError: a negative time-out, a concurrency below 1.
 #[pyfunction]
-#[pyo3(signature = (addresses: "Iterable[tuple[Any, ...] | str | bytes]", *, timeout = None, concurrency = 1024, source_address = None, options = Vec::new()))]
+#[pyo3(signature = (addresses, *, timeout = None, concurrency = 1024, source_address = None, options = SocketOptions::default()))]
 pub(crate) fn connect_many(
-    addresses: &Bound<'_, PyAny>,
+    addresses: AddressesArg<'_>,
     timeout: Option<f64>,
     concurrency: usize,
     source_address: Option<Address<'_>>,
-    options: Vec<OptionArg<'_>>,
+    options: SocketOptions,
 ) -> PyResult<ConnectMany> {
     if concurrency == 0 {
         return Err(PyValueError::new_err(
@@ -132,7 +134,7 @@ pub(crate) fn connect_many(
     let options = args::connect_options(None, source_address.as_ref(), options)?;
     let work = Work {
         dialer: Dialer::new(args::timeout(timeout)?, options)?,
-        addresses: Some(addresses.try_iter()?.unbind()),
+        addresses: Some(addresses.0.try_iter()?.unbind()),
         concurrency,
         given: HashMap::new(),
         next_index: 0,
@@ -225,7 +227,7 @@ impl Work {
                 Some(Py::new(py, Socket::wrap(socket, Some(Duration::ZERO)))?),
                 None,
             ),
-            Err(error) => (None, Some(PyErr::from(error).into_value(py).into_any())),
+            Err(error) => (None, Some(os_error(py, error.into())?)),
         };
         let elapsed = outcome.elapsed.as_secs_f64();
         Ok(ConnectResult {
@@ -327,7 +329,7 @@ pub(crate) struct ConnectResult {
     /// The connected socket, time-out 0.0, or None. It is yours to close.
     socket: Option<Py<Socket>>,
     /// The OSError with errno, or None.
-    error: Option<Py<PyAny>>,
+    error: Option<Py<PyOSError>>,
     /// Seconds from the start of the attempt to its end.
     elapsed: f64,
 }

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::PyTuple;
 
-use super::args::{self, Address, OptionArg, Target};
+use super::args::{self, Address, SocketOptions, Target};
 use super::error::ignore_poison;
 use super::socket::Socket;
 use crate::error::Error;
@@ -44,12 +44,12 @@ pub(crate) struct Connecting {
 #[pymethods]
 impl Connecting {
     #[new]
-    #[pyo3(signature = (address, *, source_address = None, options = Vec::new()))]
+    #[pyo3(signature = (address, *, source_address = None, options = SocketOptions::default()))]
     fn new(
         py: Python<'_>,
         address: Address<'_>,
         source_address: Option<Address<'_>>,
-        options: Vec<OptionArg<'_>>,
+        options: SocketOptions,
     ) -> PyResult<Self> {
         let target = address.target("connect")?;
         let options = args::connect_options(Some(&target), source_address.as_ref(), options)?;

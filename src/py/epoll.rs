@@ -1,5 +1,6 @@
 //! `Epoll`: the Python class.
 
+use std::cell::Cell;
 use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
@@ -7,9 +8,10 @@ use std::time::Duration;
 use pyo3::PyTraverseError;
 use pyo3::exceptions::PyValueError;
 use pyo3::gc::PyVisit;
+use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
-use pyo3::types::{PyList, PyTuple, PyWeakrefReference};
+use pyo3::types::{PyInt, PyList, PyTuple, PyWeakrefReference};
 
 use super::args::{self, Fileno, Mask};
 use super::error::{closed_epoll, ignore_poison, of_epoll};
@@ -35,11 +37,11 @@ enum Source {
 
 impl Source {
     fn of(object: &Bound<'_, PyAny>) -> Self {
+        if object.is_instance_of::<PyInt>() {
+            return Self::Number;
+        }
         if let Ok(socket) = object.cast::<Socket>() {
             return Self::Native(Arc::downgrade(socket.get().inner()));
-        }
-        if object.is_instance_of::<pyo3::types::PyInt>() {
-            return Self::Number;
         }
         PyWeakrefReference::new(object).map_or(Self::Number, |weak| Self::Foreign(weak.unbind()))
     }
@@ -74,15 +76,22 @@ enum NewData {
 impl<'py> FromPyObject<'_, 'py> for NewData {
     type Error = PyErr;
 
-    const INPUT_TYPE: pyo3::inspect::PyStaticExpr = hint::ANY;
+    const INPUT_TYPE: PyStaticExpr = hint::ANY;
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         Ok(Self::Set(object.to_owned().unbind()))
     }
 }
 
+thread_local! {
+    /// Room for events, kept between waits: it is too large to be allocated for each.
+    static SCRATCH: Cell<Vec<RawEvent>> = const { Cell::new(Vec::new()) };
+}
+
 /// FD_SETSIZE - 1: how many events the stdlib takes by default.
 const DEFAULT_MAX_EVENTS: usize = 1023;
+/// A thread keeps room for so many events between waits (48 KiB).
+const KEPT_EVENTS: usize = 4096;
 /// Larger requests are served in part, which epoll_wait(2) allows.
 const MOST_EVENTS: usize = 1 << 20;
 
@@ -116,6 +125,8 @@ impl Epoll {
         }
     }
 
+    /// Locks the registry. No Python object may be made or dropped under this lock: either may run
+    /// any Python code (garbage collection, a destructor), which may call this set again.
     fn registry(&self, py: Python<'_>) -> MutexGuard<'_, Registry<Registration>> {
         ignore_poison(self.registry.lock_py_attached(py))
     }
@@ -150,9 +161,26 @@ impl Epoll {
         })
     }
 
+    /// Waits, and hands the events to `read`.
+    fn wait_then<R>(
+        &self,
+        py: Python<'_>,
+        timeout: Option<f64>,
+        max_events: isize,
+        read: impl FnOnce(&[RawEvent]) -> R,
+    ) -> PyResult<R> {
+        let mut events = SCRATCH.take();
+        let waited = self.wait_into(py, timeout, max_events, &mut events);
+        let result = waited.map(|()| read(&events));
+        if events.capacity() <= KEPT_EVENTS {
+            SCRATCH.set(events);
+        }
+        result
+    }
+
     /// epoll_wait(2) with Python's manners: GIL released if it may sleep, signals handled, the
     /// time-out kept across them.
-    fn wait_raw(
+    fn wait_into(
         &self,
         py: Python<'_>,
         timeout: Option<f64>,
@@ -263,16 +291,16 @@ impl Epoll {
     fn register(
         &self,
         py: Python<'_>,
-        fd: WithSource<'_>,
+        fd: Watched,
         eventmask: Mask,
         data: Option<Py<PyAny>>,
     ) -> PyResult<()> {
-        self.must_be_open()?;
-        let number = fd.number()?;
+        let Watched { number, source } = fd;
+        let data = data.unwrap_or_else(|| py.None());
         let entry = Registration {
             mask: eventmask.0,
-            data: data.unwrap_or_else(|| py.None()),
-            source: Source::of(&fd.0),
+            data,
+            source,
         };
         let mut registry = self.registry(py);
         let token = registry.next_token(number);
@@ -297,18 +325,8 @@ impl Epoll {
     ///     FileNotFoundError: ENOENT, not registered.
     ///     OSError: EBADF, EINVAL (EPOLLEXCLUSIVE cannot be modified).
     #[pyo3(signature = (fd, eventmask, *, data = NewData::Keep))]
-    fn modify(
-        &self,
-        py: Python<'_>,
-        fd: WithSource<'_>,
-        eventmask: Mask,
-        data: NewData,
-    ) -> PyResult<()> {
-        self.must_be_open()?;
-        let number = fd.number()?;
-        // Made before the lock is taken, like every Python object: making one may run the garbage
-        // collector, and that any Python code, which may call this set again.
-        let source = Source::of(&fd.0);
+    fn modify(&self, py: Python<'_>, fd: Watched, eventmask: Mask, data: NewData) -> PyResult<()> {
+        let Watched { number, source } = fd;
         let mut registry = self.registry(py);
         let fresh = registry.next_token(number);
         let known = registry.get_mut(number);
@@ -375,7 +393,6 @@ impl Epoll {
     ///     FileNotFoundError: ENOENT, not registered.
     ///     OSError: EBADF, the number is closed.
     fn unregister(&self, py: Python<'_>, fd: Fileno) -> PyResult<()> {
-        self.must_be_open()?;
         let mut registry = self.registry(py);
         let deleted = self.set.delete(fd.0).map_err(|error| self.raise(error));
         // On an error, too: the kernel has no such registration, or none that can be reached.
@@ -408,14 +425,10 @@ impl Epoll {
         timeout: Option<f64>,
         maxevents: isize,
     ) -> PyResult<Bound<'py, PyList>> {
-        let mut events = Vec::new();
-        self.wait_raw(py, timeout, maxevents, &mut events)?;
-        PyList::new(
-            py,
-            events
-                .iter()
-                .map(|event| (fd_of(event.token()), event.flags())),
-        )
+        self.wait_then(py, timeout, maxevents, |events| {
+            let pair = |event: &RawEvent| (fd_of(event.token()), event.flags());
+            PyList::new(py, events.iter().map(pair))
+        })?
     }
 
     /// Wait for events that carry their data.
@@ -434,10 +447,8 @@ impl Epoll {
     ///     ValueError: maxevents of 0 or below -1.
     #[pyo3(signature = (timeout = None, maxevents = -1))]
     fn wait(slf: &Bound<'_, Self>, timeout: Option<f64>, maxevents: isize) -> PyResult<Events> {
-        let mut events = Vec::new();
-        slf.get()
-            .wait_raw(slf.py(), timeout, maxevents, &mut events)?;
-        Ok(Events::new(slf.clone().unbind(), &events))
+        let wrap = |events: &[RawEvent]| Events::new(slf.clone().unbind(), events);
+        slf.get().wait_then(slf.py(), timeout, maxevents, wrap)
     }
 
     fn __enter__(slf: Py<Self>) -> PyResult<Py<Self>> {
@@ -492,21 +503,23 @@ impl Epoll {
 
 const DEFAULT_MASK: u32 = (libc::EPOLLIN | libc::EPOLLPRI | libc::EPOLLOUT).cast_unsigned();
 
-/// A source that is to be remembered, not only its number.
-struct WithSource<'py>(Bound<'py, PyAny>);
-
-impl WithSource<'_> {
-    fn number(&self) -> PyResult<RawFd> {
-        Ok(self.0.extract::<Fileno>()?.0)
-    }
+/// A descriptor number, and what to remember of where it came from.
+struct Watched {
+    number: RawFd,
+    source: Source,
 }
 
-impl<'py> FromPyObject<'_, 'py> for WithSource<'py> {
+impl<'py> FromPyObject<'_, 'py> for Watched {
     type Error = PyErr;
 
-    const INPUT_TYPE: pyo3::inspect::PyStaticExpr = hint::FILE_DESCRIPTOR_LIKE;
+    const INPUT_TYPE: PyStaticExpr = hint::FILE_DESCRIPTOR_LIKE;
 
+    #[inline]
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        Ok(Self(object.to_owned()))
+        let number = object.extract::<Fileno>()?.0;
+        Ok(Self {
+            number,
+            source: Source::of(&object),
+        })
     }
 }

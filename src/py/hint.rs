@@ -39,3 +39,21 @@ pub(super) const ADDRESS: PyStaticExpr = type_hint_union!(
 );
 /// The value of a socket option.
 pub(super) const OPTION_VALUE: PyStaticExpr = type_hint_union!(INT, READABLE_BUFFER, NONE);
+/// `(level, optname, value)` triples.
+pub(super) const OPTIONS: PyStaticExpr = type_hint_subscript!(
+    type_hint_identifier!("collections.abc", "Iterable"),
+    type_hint_subscript!(
+        type_hint_identifier!("builtins", "tuple"),
+        INT,
+        INT,
+        type_hint_union!(INT, READABLE_BUFFER)
+    )
+);
+/// Many addresses.
+pub(super) const ADDRESSES: PyStaticExpr = type_hint_subscript!(
+    type_hint_identifier!("collections.abc", "Iterable"),
+    ADDRESS
+);
+/// An iterator over values of several types.
+pub(super) const ITERATOR: PyStaticExpr =
+    type_hint_subscript!(type_hint_identifier!("collections.abc", "Iterator"), ANY);

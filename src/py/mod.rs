@@ -11,5 +11,7 @@ pub(crate) mod epoll;
 pub(crate) mod error;
 pub(crate) mod event;
 pub(crate) mod hint;
+pub(crate) mod objects;
+pub(crate) mod recv;
 pub(crate) mod socket;
 pub(crate) mod wait;

@@ -1,6 +1,5 @@
 //! `Socket`: the Python class.
 
-use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,16 +7,15 @@ use std::time::Duration;
 use pyo3::exceptions::{
     PyBlockingIOError, PyOSError, PyResourceWarning, PyTimeoutError, PyValueError,
 };
-use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyInt, PyTuple};
+use pyo3::types::{PyBytes, PyTuple};
 
 use super::args::{self, Address, address_to_py};
 use super::buffer::{Data, Room};
 use super::error::with_note;
-use super::hint;
-use super::wait::{Interest, Timeout, retry, until_ready};
+use super::objects::{Family, Kind, OptionArg, ReadableArg, StdlibSocket, WritableArg};
+use super::recv::{Drained, drain, recv_bytes};
+use super::wait::{Interest, Timeout, retry, retry_until, until_ready};
 use crate::error::Error;
 use crate::net;
 use crate::net::Progress;
@@ -308,48 +306,7 @@ impl Socket {
                 )));
             }
         };
-        let mut data = Vec::new();
-        let mut scratch = [MaybeUninit::uninit(); SCRATCH];
-        let mut end = End::Dry;
-        while data.len() < limit {
-            let room = scratch.len().min(limit - data.len());
-            match self.inner.recv_uninit(&mut scratch[..room], 0) {
-                Ok([]) => {
-                    end = End::Eof;
-                    break;
-                }
-                Ok(chunk) => data.extend_from_slice(chunk),
-                Err(error) if error.is(libc::EAGAIN) => break,
-                Err(error) if error.is(libc::EINTR) => {}
-                Err(error) if data.is_empty() => return Err(error.into()),
-                Err(error) => {
-                    end = End::Failed(PyErr::from(error).into_value(py));
-                    break;
-                }
-            }
-        }
-        let limited = matches!(end, End::Dry) && data.len() >= limit;
-        let data = PyBytes::new(py, &data).unbind();
-        Ok(match end {
-            End::Dry => Drained {
-                data,
-                eof: false,
-                limited,
-                error: None,
-            },
-            End::Eof => Drained {
-                data,
-                eof: true,
-                limited,
-                error: None,
-            },
-            End::Failed(error) => Drained {
-                data,
-                eof: false,
-                limited,
-                error: Some(error.into_any()),
-            },
-        })
+        drain(py, &self.inner, limit)
     }
 
     /// Another descriptor of the same open socket (F_DUPFD_CLOEXEC).
@@ -571,17 +528,11 @@ impl Socket {
     #[pyo3(signature = (data, flags = 0))]
     fn sendall(&self, py: Python<'_>, data: ReadableArg<'_>, flags: i32) -> PyResult<()> {
         let data = Data::get(&data.0)?;
-        let timeout = self.timeout.get();
-        let deadline = Deadline::after(timeout);
+        let deadline = Deadline::after(self.timeout.get());
         let mut sent = 0;
         loop {
-            let left = if timeout == Some(Duration::ZERO) {
-                timeout
-            } else {
-                deadline.remaining()
-            };
             let call = || data.send(&self.inner, sent, flags);
-            match retry(py, &self.inner, left, Interest::Writable, call) {
+            match retry_until(py, &self.inner, deadline, Interest::Writable, call) {
                 Ok(count) => sent += count,
                 Err(error) => return Err(partly_sent(py, error, sent, data.len())),
             }
@@ -810,45 +761,6 @@ impl Drop for Socket {
     }
 }
 
-/// How much `drain` and small `recv` calls read at a time.
-const SCRATCH: usize = 4096;
-/// Up to here `recv` reads into the stack; beyond, into a buffer of the size asked for.
-const LARGE_SCRATCH: usize = 64 * 1024;
-
-/// recv(2) through scratch memory: `bytes` cannot shrink, and zero-filling it would cost more than
-/// the copy of what did arrive.
-#[inline]
-fn recv_bytes<'py>(
-    py: Python<'py>,
-    socket: &net::Socket,
-    size: usize,
-    flags: i32,
-) -> crate::error::Result<Bound<'py, PyBytes>> {
-    if size <= SCRATCH {
-        let mut scratch = [MaybeUninit::uninit(); SCRATCH];
-        let received = socket.recv_uninit(&mut scratch[..size], flags)?;
-        return Ok(PyBytes::new(py, received));
-    }
-    recv_large(py, socket, size, flags)
-}
-
-#[inline(never)]
-fn recv_large<'py>(
-    py: Python<'py>,
-    socket: &net::Socket,
-    size: usize,
-    flags: i32,
-) -> crate::error::Result<Bound<'py, PyBytes>> {
-    if size <= LARGE_SCRATCH {
-        let mut scratch = [MaybeUninit::uninit(); LARGE_SCRATCH];
-        let received = socket.recv_uninit(&mut scratch[..size], flags)?;
-        return Ok(PyBytes::new(py, received));
-    }
-    let mut scratch = Box::new_uninit_slice(size);
-    let received = socket.recv_uninit(&mut scratch, flags)?;
-    Ok(PyBytes::new(py, received))
-}
-
 fn size_of_recv(size: isize, call: &str) -> PyResult<usize> {
     usize::try_from(size)
         .map_err(|_| PyValueError::new_err(format!("negative buffersize in {call}")))
@@ -893,118 +805,3 @@ fn partly_sent(py: Python<'_>, error: PyErr, sent: usize, length: usize) -> PyEr
         &format!("sendall: {sent} of {length} bytes were sent"),
     )
 }
-
-enum End {
-    Dry,
-    Eof,
-    Failed(Py<pyo3::exceptions::PyBaseException>),
-}
-
-/// What `Socket.drain` read. Unpacks to `data, eof`.
-#[pyclass(frozen, get_all, module = "epollkit")]
-#[derive(Debug)]
-pub(crate) struct Drained {
-    /// What was there to be read.
-    data: Py<PyBytes>,
-    /// The peer has shut down its side: no more will come.
-    eof: bool,
-    /// The limit was reached: there may be more to read now.
-    limited: bool,
-    /// The error that came after the data, or None.
-    #[pyo3(name = "error")]
-    error: Option<Py<PyAny>>,
-}
-
-#[pymethods]
-impl Drained {
-    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, pyo3::types::PyIterator>> {
-        (self.data.clone_ref(py), self.eof)
-            .into_pyobject(py)?
-            .try_iter()
-    }
-
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(format!(
-            "Drained(data={}, eof={}, limited={}, error={})",
-            self.data.bind(py).repr()?,
-            if self.eof { "True" } else { "False" },
-            if self.limited { "True" } else { "False" },
-            self.error.as_ref().map_or(Ok("None".to_owned()), |error| {
-                error.bind(py).repr().map(|text| text.to_string())
-            })?
-        ))
-    }
-}
-
-/// An argument or result that is a Python object of a kind that the stub should name.
-macro_rules! object_of_kind {
-    ($(#[$doc:meta])* $name:ident, $hint:expr) => {
-        $(#[$doc])*
-        struct $name<'py>(Bound<'py, PyAny>);
-
-        impl<'py> FromPyObject<'_, 'py> for $name<'py> {
-            type Error = PyErr;
-
-            const INPUT_TYPE: PyStaticExpr = $hint;
-
-            #[inline]
-            fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-                Ok(Self(object.to_owned()))
-            }
-        }
-    };
-}
-
-object_of_kind!(/// Bytes to send.
-    ReadableArg, hint::READABLE_BUFFER);
-object_of_kind!(/// Room to receive into.
-    WritableArg, hint::WRITEABLE_BUFFER);
-object_of_kind!(/// The value of an option.
-    OptionArg, hint::OPTION_VALUE);
-object_of_kind!(/// A `socket.socket`.
-    StdlibSocket, hint::STDLIB_SOCKET);
-
-impl<'py> IntoPyObject<'py> for StdlibSocket<'py> {
-    type Target = PyAny;
-    type Output = Bound<'py, PyAny>;
-    type Error = PyErr;
-
-    const OUTPUT_TYPE: PyStaticExpr = hint::STDLIB_SOCKET;
-
-    fn into_pyobject(self, _py: Python<'py>) -> PyResult<Self::Output> {
-        Ok(self.0)
-    }
-}
-
-/// An int as a member of one of the stdlib's enums, or as itself where that has no such member.
-macro_rules! stdlib_enum {
-    ($(#[$doc:meta])* $name:ident, $python:literal, $hint:expr) => {
-        $(#[$doc])*
-        struct $name(i32);
-
-        impl<'py> IntoPyObject<'py> for $name {
-            type Target = PyAny;
-            type Output = Bound<'py, PyAny>;
-            type Error = PyErr;
-
-            const OUTPUT_TYPE: PyStaticExpr = $hint;
-
-            fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
-                static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-                let class = CLASS.import(py, "socket", $python)?;
-                match class.call1((self.0,)) {
-                    Ok(member) => Ok(member),
-                    Err(error) if error.is_instance_of::<PyValueError>(py) => {
-                        Ok(PyInt::new(py, self.0).into_any())
-                    }
-                    Err(error) => Err(error),
-                }
-            }
-        }
-    };
-}
-
-stdlib_enum!(/// `AF_*`.
-    Family, "AddressFamily", hint::ADDRESS_FAMILY);
-stdlib_enum!(/// `SOCK_*`.
-    Kind, "SocketKind", hint::SOCKET_KIND);

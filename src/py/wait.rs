@@ -52,7 +52,21 @@ pub(super) fn retry<T>(
 ) -> PyResult<T> {
     match call() {
         Ok(done) => Ok(done),
-        Err(error) => wait_and_retry(py, socket, timeout, interest, error, call),
+        Err(error) => wait_and_retry(py, socket, Deadline::after(timeout), interest, error, call),
+    }
+}
+
+/// Runs `call` until it is done or the deadline has passed, which others may share.
+pub(super) fn retry_until<T>(
+    py: Python<'_>,
+    socket: &Socket,
+    deadline: Deadline,
+    interest: Interest,
+    mut call: impl FnMut() -> Result<T>,
+) -> PyResult<T> {
+    match call() {
+        Ok(done) => Ok(done),
+        Err(error) => wait_and_retry(py, socket, deadline, interest, error, call),
     }
 }
 
@@ -60,13 +74,12 @@ pub(super) fn retry<T>(
 fn wait_and_retry<T>(
     py: Python<'_>,
     socket: &Socket,
-    timeout: Option<Duration>,
+    deadline: Deadline,
     interest: Interest,
     mut error: Error,
     mut call: impl FnMut() -> Result<T>,
 ) -> PyResult<T> {
-    let deadline = Deadline::after(timeout);
-    let may_wait = timeout != Some(Duration::ZERO);
+    let may_wait = !matches!(deadline, Deadline::Past);
     loop {
         if error.is(libc::EINTR) {
             py.check_signals()?;

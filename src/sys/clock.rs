@@ -18,20 +18,36 @@ pub fn to_timespec(duration: Duration) -> libc::timespec {
     }
 }
 
-/// A point in time to wait for, or never. Survives `EINTR`: what is left is asked anew.
+/// A point in time to wait for. Survives `EINTR`: what is left is asked anew.
 #[derive(Clone, Copy, Debug)]
-pub struct Deadline(Option<Instant>);
+pub enum Deadline {
+    /// Zero was asked for. Costs no look at the clock.
+    Past,
+    /// The time is up then.
+    At(Instant),
+    /// Forever.
+    Never,
+}
 
 impl Deadline {
     /// `timeout` from now; `None`, and what the clock cannot hold, is never.
     pub fn after(timeout: Option<Duration>) -> Self {
-        Self(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
+        match timeout {
+            Some(Duration::ZERO) => Self::Past,
+            Some(timeout) => Instant::now()
+                .checked_add(timeout)
+                .map_or(Self::Never, Self::At),
+            None => Self::Never,
+        }
     }
 
     /// Time left: `None` is forever, zero is past.
     pub fn remaining(self) -> Option<Duration> {
-        self.0
-            .map(|end| end.saturating_duration_since(Instant::now()))
+        match self {
+            Self::Past => Some(Duration::ZERO),
+            Self::At(end) => Some(end.saturating_duration_since(Instant::now())),
+            Self::Never => None,
+        }
     }
 
     /// Whether the time is up.

@@ -1,0 +1,839 @@
+"""
+The native half of epollkit.
+"""
+
+from _typeshed import FileDescriptorLike, ReadableBuffer, WriteableBuffer
+from collections.abc import Iterable, Iterator
+from epollkit._flags import EventFlags
+from socket import AddressFamily, SocketKind, socket
+from typing import Any, SupportsFloat, SupportsIndex, final
+from typing_extensions import disjoint_base
+
+__all__ = ["ConnectMany", "ConnectResult", "Connecting", "Drained", "Epoll", "Event", "EventIterator", "Events", "Socket", "connect", "connect_many"]
+
+@final
+class ConnectMany:
+    """
+    The iterator that `connect_many` returns.
+
+    Closing it, or leaving it as a context manager, gives up the attempts under way; sockets that
+    it has handed out stay yours.
+    """
+    def __enter__(self, /) -> ConnectMany: ...
+    def __exit__(self, /, *_exception: "object") -> "None": ...
+    def __iter__(self, /) -> ConnectMany: ...
+    def __next__(self, /) -> ConnectResult: ...
+    def __repr__(self, /) -> str: ...
+    def close(self, /) -> None:
+        """
+        Give up the attempts under way and close their sockets; the iterator is at its end.
+        """
+    @property
+    def pending(self, /) -> int:
+        """
+        How many attempts are under way.
+        """
+
+@final
+class ConnectResult:
+    """
+    How one attempt of `connect_many` ended: `socket` or `error`, never both.
+    """
+    def __repr__(self, /) -> str: ...
+    @property
+    def address(self, /) -> Any:
+        """
+        The address as it was given.
+        """
+    @property
+    def elapsed(self, /) -> float:
+        """
+        Seconds from the start of the attempt to its end.
+        """
+    @property
+    def error(self, /) -> OSError | None:
+        """
+        The OSError with errno, or None.
+        """
+    @property
+    def index(self, /) -> int:
+        """
+        The address's position in the iterable, from 0.
+        """
+    @property
+    def socket(self, /) -> Socket | None:
+        """
+        The connected socket, time-out 0.0, or None. It is yours to close.
+        """
+
+@final
+class Connecting:
+    """
+    A connection attempt under way: connect(2) on a non-blocking socket, as a state machine.
+
+    Made, it has called connect(2). Watch `fileno()` for EPOLLOUT with any selector, then call
+    `finish()`: writable does not mean connected, and `finish` tells the two apart.
+
+    Args:
+        address: (host, port) or a Unix name, as for `Socket.connect`; of a host name's addresses
+            the first is taken.
+        source_address: connect from here; port 0 is chosen at connect time.
+        options: (level, optname, int | bytes) triples, set before connect(2).
+
+    Raises:
+        OSError: what the kernel knows at once: ENETUNREACH, EADDRNOTAVAIL, EMFILE, for Unix
+            sockets also ECONNREFUSED, ENOENT, EAGAIN (backlog full); what the options gave.
+        socket.gaierror: the name is not known.
+
+    References:
+        connect(2) https://man7.org/linux/man-pages/man2/connect.2.html
+    """
+    def __enter__(self, /) -> Connecting: ...
+    def __exit__(self, /, *_exception: "object") -> "None": ...
+    def __new__(cls, /, address: tuple[Any, ...] | str | ReadableBuffer, *, source_address: tuple[Any, ...] | str | ReadableBuffer | None = None, options: Iterable[tuple[int, int, int | ReadableBuffer]] = ...) -> Connecting: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def address(self, /) -> Any: ...
+    def close(self, /) -> None:
+        """
+        Give the attempt up and close its socket. Does nothing when there is none any more.
+        """
+    @property
+    def closed(self, /) -> bool:
+        """
+        Whether there is no attempt any more: finished, failed or closed.
+        """
+    def fileno(self, /) -> int:
+        """
+        The descriptor to watch for EPOLLOUT; -1 once finished or closed.
+        """
+    def finish(self, /) -> Socket:
+        """
+        Ask for the outcome. Does not wait.
+
+        Returns:
+            The connected socket, once; from then on this object is closed.
+
+        Raises:
+            BlockingIOError: EINPROGRESS, not decided yet.
+            OSError: why the attempt failed: ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT,
+                ECONNRESET, ...; its socket is closed. EBADF when there is no attempt any more.
+        """
+
+@final
+class Drained:
+    """
+    What `Socket.drain` read. Unpacks to `data, eof`.
+    """
+    def __iter__(self, /) -> Iterator[Any]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def data(self, /) -> bytes:
+        """
+        What was there to be read.
+        """
+    @property
+    def eof(self, /) -> bool:
+        """
+        The peer has shut down its side: no more will come.
+        """
+    @property
+    def error(self, /) -> OSError | None:
+        """
+        The error that came after the data, or None.
+        """
+    @property
+    def limited(self, /) -> bool:
+        """
+        The limit was reached: there may be more to read now.
+        """
+
+@final
+class Epoll:
+    """
+    An epoll set: register descriptors, wait for what becomes ready.
+
+    A superset of `select.epoll`. Level-triggered by default; add EPOLLET, EPOLLONESHOT or
+    EPOLLEXCLUSIVE to the mask for the other modes. Any thread may register, wait and close.
+
+    Args:
+        sizehint: -1 or positive; the kernel ignores it.
+        flags: EPOLL_CLOEXEC, which is always on, or 0.
+
+    Raises:
+        ValueError: a sizehint of 0 or below -1.
+        OSError: EINVAL (an unknown flag), EMFILE, ENFILE, ENOMEM.
+
+    References:
+        epoll(7) https://man7.org/linux/man-pages/man7/epoll.7.html
+    """
+    def __enter__(self, /) -> Epoll: ...
+    def __exit__(self, /, *_exception: "object") -> "None": ...
+    def __new__(cls, /, sizehint: SupportsIndex = ..., flags: SupportsIndex = 0) -> Epoll: ...
+    def __repr__(self, /) -> str: ...
+    def close(self, /) -> None:
+        """
+        Close the set. Threads that wait on it get ClosedEpollError at once. Closing again does
+        nothing.
+        """
+    @property
+    def closed(self, /) -> bool:
+        """
+        Whether the set has been closed.
+        """
+    def fileno(self, /) -> int:
+        """
+        The set's own descriptor; readable while it has events, so sets can be nested.
+
+        Raises:
+            ClosedEpollError: the set is closed.
+        """
+    @staticmethod
+    def fromfd(fd: SupportsIndex) -> Epoll:
+        """
+        Take over an open epoll descriptor; the object closes it.
+
+        Args:
+            fd: the descriptor's number.
+
+        Raises:
+            OSError: EBADF.
+        """
+    def modify(self, /, fd: FileDescriptorLike, eventmask: int, *, data: Any = ...) -> None:
+        """
+        epoll_ctl(EPOLL_CTL_MOD): change what is watched for. Re-arms a one-shot, and reports at
+        once what is ready already, with EPOLLET too.
+
+        Args:
+            fd: as for `register`.
+            eventmask: the new mask, all of it.
+            data: the new data; left out, the data stay.
+
+        Raises:
+            FileNotFoundError: ENOENT, not registered.
+            OSError: EBADF, EINVAL (EPOLLEXCLUSIVE cannot be modified).
+        """
+    def poll(self, /, timeout: SupportsFloat | SupportsIndex | None = None, maxevents: SupportsIndex = ...) -> "list[tuple[int, int]]":
+        """
+        Wait for events, as `select.epoll.poll`.
+
+        Args:
+            timeout: seconds, to the nanosecond; None or negative for ever.
+            maxevents: at most so many; -1 for 1023.
+
+        Returns:
+            List of (fd, mask), empty when the time is up; order unspecified. As the kernel
+            reports them: `wait` also leaves out what is stale.
+
+        Raises:
+            ClosedEpollError: the set is closed, before or during the wait.
+            ValueError: maxevents of 0 or below -1.
+
+        References:
+            epoll_pwait2(2) https://man7.org/linux/man-pages/man2/epoll_pwait2.2.html
+        """
+    def rearm(self, /, fd: FileDescriptorLike) -> None:
+        """
+        `modify` with the mask that it has: arms a one-shot again.
+
+        Args:
+            fd: as for `register`.
+
+        Raises:
+            FileNotFoundError: ENOENT, not registered here.
+            OSError: as `modify`.
+        """
+    def register(self, /, fd: FileDescriptorLike, eventmask: int = ..., *, data: Any | None = None) -> None:
+        """
+        epoll_ctl(EPOLL_CTL_ADD): watch a source.
+
+        The kernel holds the open file weakly: closing its last descriptor ends the registration,
+        closing one of several does not, and events then go on under a number that is closed.
+
+        Args:
+            fd: an int, or an object with `fileno()`.
+            eventmask: EPOLL* bits; EPOLLIN | EPOLLPRI | EPOLLOUT by default. EPOLLERR and EPOLLHUP
+                are reported unasked.
+            data: any object; comes back as `Event.data`.
+
+        Raises:
+            FileExistsError: EEXIST, registered already.
+            PermissionError: EPERM, a file that cannot be waited for (a regular file).
+            OSError: EBADF; EINVAL (the set itself, EPOLLEXCLUSIVE with EPOLLONESHOT); ELOOP;
+                ENOSPC (/proc/sys/fs/epoll/max_user_watches).
+            TypeError, ValueError: no descriptor, or a negative one.
+
+        References:
+            epoll_ctl(2) https://man7.org/linux/man-pages/man2/epoll_ctl.2.html
+        """
+    def unregister(self, /, fd: FileDescriptorLike) -> None:
+        """
+        epoll_ctl(EPOLL_CTL_DEL): stop watching. Events of this registration that a wait has
+        delivered already are left out from here on.
+
+        Args:
+            fd: as for `register`.
+
+        Raises:
+            FileNotFoundError: ENOENT, not registered.
+            OSError: EBADF, the number is closed.
+        """
+    def wait(self, /, timeout: SupportsFloat | SupportsIndex | None = None, maxevents: SupportsIndex = ...) -> Events:
+        """
+        Wait for events that carry their data.
+
+        Args:
+            timeout: seconds, to the nanosecond; None or negative for ever.
+            maxevents: at most so many; -1 for 1023.
+
+        Returns:
+            Events, empty when the time is up; order unspecified. An event becomes an object when
+            it is touched. One whose registration is gone by then, or whose source is closed, is
+            left out.
+
+        Raises:
+            ClosedEpollError: the set is closed, before or during the wait.
+            ValueError: maxevents of 0 or below -1.
+        """
+
+@final
+class Event:
+    """
+    One readiness event.
+    """
+    def __repr__(self, /) -> str: ...
+    @property
+    def data(self, /) -> Any:
+        """
+        What was attached with `register(..., data=...)`.
+        """
+    @property
+    def fd(self, /) -> int:
+        """
+        The number that was registered.
+        """
+    @property
+    def flags(self, /) -> EventFlags:
+        """
+        All that is ready, as `EventFlags`; more than was asked for, since ERR and HUP come unasked.
+        """
+    @property
+    def is_error(self, /) -> bool:
+        """
+        EPOLLERR: an error is pending; `Socket.error()` tells which.
+        """
+    @property
+    def is_hangup(self, /) -> bool:
+        """
+        EPOLLHUP: both directions are shut down.
+        """
+    @property
+    def is_priority(self, /) -> bool:
+        """
+        EPOLLPRI: out-of-band data.
+        """
+    @property
+    def is_read_closed(self, /) -> bool:
+        """
+        EPOLLRDHUP (if it was asked for) or EPOLLHUP: the peer will send no more.
+        """
+    @property
+    def is_readable(self, /) -> bool:
+        """
+        EPOLLIN: data, end of stream, a connection to accept, or an error.
+        """
+    @property
+    def is_writable(self, /) -> bool:
+        """
+        EPOLLOUT: room in the send buffer, a finished connect, or an error.
+        """
+
+@final
+class EventIterator:
+    """
+    Iterates over the live events of an `Events`.
+    """
+    def __iter__(self, /) -> EventIterator: ...
+    def __next__(self, /) -> Event: ...
+
+@final
+class Events:
+    """
+    What one `Epoll.wait` delivered.
+
+    Sized, iterable, indexable. An event becomes a Python object when it is touched; one whose
+    registration has been removed, or whose source has been closed, since the wait is left out.
+    """
+    def __getitem__(self, index: SupportsIndex, /) -> Event: ...
+    def __iter__(self, /) -> EventIterator: ...
+    def __len__(self, /) -> int: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def delivered(self, /) -> int:
+        """
+        How many events epoll_wait(2) delivered, stale ones included.
+        """
+    @property
+    def stale(self, /) -> int:
+        """
+        How many of them are stale by now: unregistered, replaced or closed.
+        """
+
+@disjoint_base
+class Socket:
+    """
+    A Linux socket, non-blocking unless told otherwise.
+
+    socket(2) with SOCK_NONBLOCK | SOCK_CLOEXEC in one call. A superset of the core of
+    `socket.socket`: the same methods, arguments, results and exceptions. Two things differ. The
+    default time-out is 0.0: a call that would have to wait raises BlockingIOError, and its `try_`
+    twin returns None. And the descriptor stays O_NONBLOCK whatever the time-out is; waiting
+    happens in poll(2), with the GIL released, and Ctrl-C ends it.
+
+    Args:
+        family: AF_INET (the default), AF_INET6, AF_UNIX, ...; with `fileno`, asked of the kernel.
+        type: SOCK_STREAM (the default), SOCK_DGRAM, ...; SOCK_NONBLOCK and SOCK_CLOEXEC are always
+            on.
+        proto: protocol number; 0, the default, is the family's own.
+        fileno: take over this open descriptor instead; the object closes it.
+        timeout: seconds that a call may wait; 0.0 never, None for ever.
+
+    Raises:
+        OSError: EAFNOSUPPORT, EPROTONOSUPPORT, EINVAL (unknown type), EMFILE, ENFILE; with
+            `fileno` EBADF or ENOTSOCK.
+        ValueError: a negative time-out.
+
+    References:
+        socket(2) https://man7.org/linux/man-pages/man2/socket.2.html
+    """
+    def __enter__(self, /) -> Socket: ...
+    def __exit__(self, /, *_exception: "object") -> "None": ...
+    def __new__(cls, /, family: SupportsIndex = ..., type: SupportsIndex = ..., proto: SupportsIndex = ..., fileno: FileDescriptorLike | None = None, *, timeout: SupportsFloat | SupportsIndex | None = ...) -> Socket: ...
+    def __repr__(self, /) -> str: ...
+    def accept(self, /) -> "tuple[Socket, Any]":
+        """
+        accept4(2): take the next connection from the queue.
+
+        Returns:
+            (socket, address): the new socket is non-blocking and close-on-exec.
+
+        Raises:
+            BlockingIOError: EAGAIN, the queue is empty.
+            TimeoutError: still empty after the time-out.
+            OSError: EMFILE or ENFILE (the connection stays queued), ECONNABORTED, EINVAL (not
+                listening).
+
+        References:
+            accept(2) https://man7.org/linux/man-pages/man2/accept.2.html
+        """
+    def accept4(self, /, flags: SupportsIndex = 0) -> "tuple[Socket, Any]":
+        """
+        accept4(2) with flags of your own.
+
+        Args:
+            flags: SOCK_NONBLOCK and SOCK_CLOEXEC are always on, so they change nothing.
+
+        Returns:
+            (socket, address), as `accept`.
+
+        Raises:
+            ValueError: another flag.
+            OSError: as `accept`.
+        """
+    def accept_many(self, /, limit: SupportsIndex = 1024) -> "list[tuple[Socket, Any]]":
+        """
+        Accept until the queue is empty: what an edge-triggered listener needs. Never waits.
+
+        Args:
+            limit: at most so many.
+
+        Returns:
+            List of (socket, address), possibly empty. After an error it holds what came before
+            it; the error comes again at the next call.
+
+        Raises:
+            OSError: as `accept`, when nothing was accepted before it.
+        """
+    def bind(self, /, address: tuple[Any, ...] | str | ReadableBuffer) -> None:
+        """
+        bind(2): give the socket a local address.
+
+        Args:
+            address: (host, port), (host, port, flowinfo, scope_id), or a Unix path; bytes that
+                begin with NUL are an abstract name. Port 0 lets the kernel choose.
+
+        Raises:
+            OSError: EADDRINUSE, EADDRNOTAVAIL, EACCES, EINVAL (bound already).
+            TypeError: an address of another shape.
+            OverflowError: a port outside 0-65535.
+
+        References:
+            bind(2) https://man7.org/linux/man-pages/man2/bind.2.html
+        """
+    def close(self, /) -> None:
+        """
+        close(2). Further calls raise OSError (EBADF); closing again does nothing.
+
+        A thread that waits on this socket keeps it open until its wait ends, as poll(2) does.
+
+        Raises:
+            OSError: what close(2) says (EIO, ...); the descriptor is gone all the same.
+        """
+    @property
+    def closed(self, /) -> bool:
+        """
+        Whether the object has been closed or detached.
+        """
+    def connect(self, /, address: tuple[Any, ...] | str | ReadableBuffer) -> None:
+        """
+        connect(2).
+
+        Args:
+            address: as for `bind`. A host name is resolved, and that may take its time; see
+                `epollkit.connect` for one deadline over both.
+
+        Raises:
+            BlockingIOError: EINPROGRESS, under way. Wait until the socket is writable, then read
+                `error()`; `Connecting` does it for you. On a Unix socket EAGAIN: the backlog is
+                full.
+            ConnectionRefusedError: nobody listens there.
+            TimeoutError: not connected within the time-out.
+            OSError: ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL (no port left), EISCONN, ...
+
+        References:
+            connect(2) https://man7.org/linux/man-pages/man2/connect.2.html
+        """
+    def connect_ex(self, /, address: tuple[Any, ...] | str | ReadableBuffer) -> int:
+        """
+        connect(2), with the errno as the result.
+
+        Returns:
+            0 or the errno: EINPROGRESS while under way; EAGAIN when the time-out is up, as in the
+            stdlib.
+
+        Raises:
+            TypeError, OverflowError, socket.gaierror: for the address, as `connect`.
+        """
+    def detach(self, /) -> int:
+        """
+        Give the open descriptor away; the object is closed from here on.
+
+        Returns:
+            The descriptor, which is now yours to close; -1 if it was closed before.
+        """
+    def drain(self, /, limit: SupportsIndex = ...) -> Drained:
+        """
+        Read until there is no more: the edge-triggered read loop in one call. Never waits.
+
+        Args:
+            limit: stop after so many bytes.
+
+        Returns:
+            Drained(data, eof): `eof` says that the peer has shut down its side. An error behind
+            some data does not lose them: it is in `error`. `limited` says that there may be more.
+
+        Raises:
+            OSError: ECONNRESET, ENOTCONN, ... when there was no data before it.
+            ValueError: a limit below 1.
+        """
+    def dup(self, /) -> Socket:
+        """
+        Another descriptor of the same open socket (F_DUPFD_CLOEXEC).
+
+        Closing one leaves the connection open; `shutdown` on either ends it for both.
+
+        Raises:
+            OSError: EMFILE, EBADF.
+        """
+    def error(self, /) -> int:
+        """
+        SO_ERROR: the pending error. Reading it clears it.
+
+        Returns:
+            The errno, or 0.
+        """
+    @property
+    def family(self, /) -> AddressFamily:
+        """
+        AF_*.
+        """
+    def fileno(self, /) -> int:
+        """
+        The descriptor's number; -1 once closed.
+        """
+    @staticmethod
+    def from_stdlib(sock: socket) -> Socket:
+        """
+        Take over the descriptor of a `socket.socket`, which is detached by it.
+
+        Args:
+            sock: an open `socket.socket`.
+
+        Returns:
+            A `Socket` with the same time-out.
+        """
+    def getblocking(self, /) -> bool:
+        """
+        Whether calls may wait: the time-out is not 0.0.
+        """
+    def getpeername(self, /) -> Any:
+        """
+        getpeername(2): the address at the other end.
+
+        Raises:
+            OSError: ENOTCONN.
+        """
+    def getsockname(self, /) -> Any:
+        """
+        getsockname(2): the local address.
+
+        Raises:
+            OSError: EBADF.
+        """
+    def getsockopt(self, /, level: SupportsIndex, optname: SupportsIndex, buflen: SupportsIndex = 0) -> "Any":
+        """
+        getsockopt(2).
+
+        Args:
+            level: SOL_SOCKET, IPPROTO_TCP, ...
+            optname: SO_*, TCP_*, ...
+            buflen: 0, the default, for an int; else at most so many bytes, at most 1024.
+
+        Returns:
+            int, or bytes where `buflen` is given.
+
+        Raises:
+            OSError: ENOPROTOOPT, EINVAL; a buflen out of range.
+        """
+    def gettimeout(self, /) -> float | None:
+        """
+        Seconds that a call may wait; None for ever, 0.0 never.
+        """
+    def inq(self, /) -> int:
+        """
+        SIOCINQ: bytes in the receive queue.
+
+        Raises:
+            OSError: EINVAL on a listener.
+
+        References:
+            tcp(7), unix(7)
+        """
+    def listen(self, /, backlog: SupportsIndex = 128) -> None:
+        """
+        listen(2): start queueing connections.
+
+        Args:
+            backlog: how many may wait to be accepted; the kernel caps it at net.core.somaxconn
+                (4096 by default since Linux 5.4) and admits one more than it says.
+
+        Raises:
+            OSError: EADDRINUSE, EOPNOTSUPP.
+
+        References:
+            listen(2) https://man7.org/linux/man-pages/man2/listen.2.html
+        """
+    def outq(self, /) -> int:
+        """
+        SIOCOUTQ: bytes that were sent but not acknowledged, and bytes not sent yet.
+
+        Raises:
+            OSError: EINVAL on a listener.
+        """
+    @property
+    def proto(self, /) -> int:
+        """
+        Protocol number.
+        """
+    def recv(self, /, bufsize: SupportsIndex, flags: SupportsIndex = 0) -> bytes:
+        """
+        recv(2).
+
+        Args:
+            bufsize: at most so many bytes.
+            flags: MSG_*.
+
+        Returns:
+            bytes, 1 to `bufsize` of them; b"" at end of stream (or for an empty datagram).
+
+        Raises:
+            BlockingIOError: EAGAIN, nothing there.
+            TimeoutError: nothing within the time-out.
+            ConnectionResetError: the peer has reset the connection.
+            OSError: ENOTCONN, EBADF, ...
+            ValueError: a negative size.
+
+        References:
+            recv(2) https://man7.org/linux/man-pages/man2/recv.2.html
+        """
+    def recv_into(self, /, buffer: WriteableBuffer, nbytes: SupportsIndex = 0, flags: SupportsIndex = 0) -> int:
+        """
+        recv(2) into a buffer of yours.
+
+        Args:
+            buffer: writable and contiguous.
+            nbytes: at most so many; 0 for the buffer's length.
+            flags: MSG_*.
+
+        Returns:
+            How many bytes arrived; 0 at end of stream.
+
+        Raises:
+            TypeError: a read-only buffer.
+            ValueError: a negative size, or one beyond the buffer.
+            OSError: as `recv`.
+        """
+    def send(self, /, data: ReadableBuffer, flags: SupportsIndex = 0) -> int:
+        """
+        send(2). May take fewer bytes than you gave: look at the result.
+
+        Args:
+            data: bytes or any contiguous buffer.
+            flags: MSG_*; MSG_NOSIGNAL is always on.
+
+        Returns:
+            How many bytes the kernel took over. That is not to say that the peer has them: `outq`
+            tells.
+
+        Raises:
+            BlockingIOError: EAGAIN, the send buffer is full.
+            TimeoutError: full for as long as the time-out.
+            BrokenPipeError: EPIPE, the connection's sending side is gone.
+            ConnectionResetError: the peer has reset the connection.
+
+        References:
+            send(2) https://man7.org/linux/man-pages/man2/send.2.html
+        """
+    def sendall(self, /, data: ReadableBuffer, flags: SupportsIndex = 0) -> None:
+        """
+        Send all of the data, waiting as often as needed; the time-out is for the whole.
+
+        Args:
+            data: bytes or any contiguous buffer.
+            flags: MSG_*; MSG_NOSIGNAL is always on.
+
+        Raises:
+            BlockingIOError: EAGAIN when the time-out is 0.0. `characters_written` says how many
+                bytes had been sent; so does a note on any other error.
+            TimeoutError: the time-out is up.
+            OSError: as `send`.
+        """
+    def setblocking(self, /, flag: Any) -> None:
+        """
+        settimeout(None) for True, settimeout(0.0) for False.
+        """
+    def setsockopt(self, /, level: SupportsIndex, optname: SupportsIndex, value: int | ReadableBuffer | None, optlen: SupportsIndex | None = None) -> None:
+        """
+        setsockopt(2).
+
+        Args:
+            level: SOL_SOCKET, IPPROTO_TCP, ...
+            optname: SO_*, TCP_*, ...
+            value: int, a buffer, or None with `optlen` (a NULL pointer).
+            optlen: only with None.
+
+        Raises:
+            OSError: ENOPROTOOPT, EINVAL, EPERM, ...
+            TypeError: a value of another type; `optlen` without None, or None without it.
+        """
+    def settimeout(self, /, timeout: SupportsFloat | SupportsIndex | None) -> None:
+        """
+        Set the seconds that a call may wait.
+
+        Args:
+            timeout: seconds; None for ever, 0.0 never.
+
+        Raises:
+            ValueError: a negative number.
+        """
+    def shutdown(self, /, how: SupportsIndex) -> None:
+        """
+        shutdown(2): end one direction, or both, for every descriptor of this socket.
+
+        Args:
+            how: SHUT_RD, SHUT_WR or SHUT_RDWR.
+
+        Raises:
+            OSError: ENOTCONN, EINVAL.
+
+        References:
+            shutdown(2) https://man7.org/linux/man-pages/man2/shutdown.2.html
+        """
+    @property
+    def timeout(self, /) -> float | None:
+        """
+        As `gettimeout()`.
+        """
+    def to_stdlib(self, /) -> socket:
+        """
+        Give the descriptor to a new `socket.socket` with the same time-out; this object is closed.
+        """
+    def try_accept(self, /) -> "tuple[Socket, Any] | None":
+        """
+        `accept`, with None where it would have to wait. Never waits, whatever the time-out.
+        """
+    def try_recv(self, /, bufsize: SupportsIndex, flags: SupportsIndex = 0) -> bytes | None:
+        """
+        `recv`, with None where it would have to wait. Never waits, whatever the time-out.
+        """
+    def try_recv_into(self, /, buffer: WriteableBuffer, nbytes: SupportsIndex = 0, flags: SupportsIndex = 0) -> int | None:
+        """
+        `recv_into`, with None where it would have to wait. Never waits, whatever the time-out.
+        """
+    def try_send(self, /, data: ReadableBuffer, flags: SupportsIndex = 0) -> int | None:
+        """
+        `send`, with None where it would have to wait. Never waits, whatever the time-out.
+        """
+    @property
+    def type(self, /) -> SocketKind:
+        """
+        SOCK_*.
+        """
+
+def connect(address: tuple[Any, ...] | str | ReadableBuffer, timeout: SupportsFloat | SupportsIndex | None = None, *, source_address: tuple[Any, ...] | str | ReadableBuffer | None = None, options: Iterable[tuple[int, int, int | ReadableBuffer]] = ...) -> Socket:
+    """
+    Connect to an address or a host, within one deadline.
+
+    Resolves the name, then tries its addresses with RFC 8305's "happy eyeballs": families
+    alternate, a new attempt starts every 250 ms or as soon as one fails, the first that connects
+    wins. Ctrl-C ends it at once.
+
+    Args:
+        address: (host, port), (host, port, flowinfo, scope_id), or a Unix name.
+        timeout: seconds for all of it, the name included; None for as long as the kernel tries.
+        source_address: connect from here; port 0 is chosen at connect time.
+        options: (level, optname, int | bytes) triples, set before connect(2).
+
+    Returns:
+        A connected socket with time-out 0.0.
+
+    Raises:
+        ConnectionRefusedError: ECONNREFUSED, nobody listens there.
+        TimeoutError: ETIMEDOUT, the deadline has passed, or the kernel gave up.
+        OSError: ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL (no port left), EMFILE, ...; the address
+            is in a note (PEP 678), and of several attempts each has a note.
+        socket.gaierror: the name is not known.
+        ValueError: a negative time-out.
+
+    References:
+        RFC 8305 https://www.rfc-editor.org/rfc/rfc8305
+    """
+
+def connect_many(addresses: Iterable[tuple[Any, ...] | str | ReadableBuffer], *, timeout: SupportsFloat | SupportsIndex | None = None, concurrency: SupportsIndex = 1024, source_address: tuple[Any, ...] | str | ReadableBuffer | None = None, options: Iterable[tuple[int, int, int | ReadableBuffer]] = ...) -> ConnectMany:
+    """
+    Connect to many addresses in one native loop.
+
+    Args:
+        addresses: any iterable; it is read as room becomes free, so it may be long.
+        timeout: seconds for each attempt; None for as long as the kernel tries (about 2 minutes).
+        concurrency: at most so many attempts at the same time.
+        source_address: connect from here; port 0 is chosen at connect time.
+        options: (level, optname, int | bytes) triples, set before connect(2).
+
+    Returns:
+        An iterator of `ConnectResult`, one for each address, in the order in which they end. A
+        failed attempt is a result, never an exception; a malformed address is an exception.
+
+    Raises:
+        ValueError: a negative time-out, a concurrency below 1.
+    """

@@ -1,0 +1,99 @@
+//! Python objects as arguments and results whose kind the generated stubs should name.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::inspect::PyStaticExpr;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyInt, PyIterator};
+
+use super::hint;
+
+/// An argument or result that is a Python object of a kind that the stub should name.
+macro_rules! object_of_kind {
+    ($(#[$doc:meta])* $name:ident, $hint:expr) => {
+        $(#[$doc])*
+        pub(crate) struct $name<'py>(pub(super) Bound<'py, PyAny>);
+
+        impl<'py> FromPyObject<'_, 'py> for $name<'py> {
+            type Error = PyErr;
+
+            const INPUT_TYPE: PyStaticExpr = $hint;
+
+            #[inline]
+            fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+                Ok(Self(object.to_owned()))
+            }
+        }
+    };
+}
+
+object_of_kind!(/// Bytes to send.
+    ReadableArg, hint::READABLE_BUFFER);
+object_of_kind!(/// Room to receive into.
+    WritableArg, hint::WRITEABLE_BUFFER);
+object_of_kind!(/// Addresses to connect to.
+    AddressesArg, hint::ADDRESSES);
+object_of_kind!(/// The value of an option.
+    OptionArg, hint::OPTION_VALUE);
+object_of_kind!(/// A `socket.socket`.
+    StdlibSocket, hint::STDLIB_SOCKET);
+
+impl<'py> IntoPyObject<'py> for StdlibSocket<'py> {
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+
+    const OUTPUT_TYPE: PyStaticExpr = hint::STDLIB_SOCKET;
+
+    fn into_pyobject(self, _py: Python<'py>) -> PyResult<Self::Output> {
+        Ok(self.0)
+    }
+}
+
+/// An int as a member of one of the stdlib's enums, or as itself where that has no such member.
+macro_rules! stdlib_enum {
+    ($(#[$doc:meta])* $name:ident, $python:literal, $hint:expr) => {
+        $(#[$doc])*
+        pub(crate) struct $name(pub(super) i32);
+
+        impl<'py> IntoPyObject<'py> for $name {
+            type Target = PyAny;
+            type Output = Bound<'py, PyAny>;
+            type Error = PyErr;
+
+            const OUTPUT_TYPE: PyStaticExpr = $hint;
+
+            fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
+                static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+                let class = CLASS.import(py, "socket", $python)?;
+                match class.call1((self.0,)) {
+                    Ok(member) => Ok(member),
+                    Err(error) if error.is_instance_of::<PyValueError>(py) => {
+                        Ok(PyInt::new(py, self.0).into_any())
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+        }
+    };
+}
+
+stdlib_enum!(/// `AF_*`.
+    Family, "AddressFamily", hint::ADDRESS_FAMILY);
+stdlib_enum!(/// `SOCK_*`.
+    Kind, "SocketKind", hint::SOCKET_KIND);
+
+/// An iterator over a pair.
+pub(crate) struct PairIterator<'py>(pub(super) Bound<'py, PyIterator>);
+
+impl<'py> IntoPyObject<'py> for PairIterator<'py> {
+    type Target = PyIterator;
+    type Output = Bound<'py, PyIterator>;
+    type Error = PyErr;
+
+    const OUTPUT_TYPE: PyStaticExpr = hint::ITERATOR;
+
+    fn into_pyobject(self, _py: Python<'py>) -> PyResult<Self::Output> {
+        Ok(self.0)
+    }
+}
