@@ -357,6 +357,6 @@ pub(super) fn option_value(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
 }
 
 /// A message for `PyErr::warn`, which takes a C string.
-pub(super) fn c_text(text: String) -> CString {
+pub(super) fn c_text(text: &str) -> CString {
     CString::new(text.replace('\0', "\\0")).unwrap_or_default()
 }

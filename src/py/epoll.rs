@@ -136,18 +136,14 @@ impl Epoll {
     }
 
     /// The data of a registration that is still live.
-    pub(super) fn live_data(&self, py: Python<'_>, token: u64) -> PyResult<Option<Py<PyAny>>> {
+    pub(super) fn live_data(&self, py: Python<'_>, token: u64) -> Option<Py<PyAny>> {
         let (data, foreign) = {
             let registry = self.registry(py);
-            let Some(entry) = registry.resolve(token) else {
-                return Ok(None);
-            };
+            let entry = registry.resolve(token)?;
             let foreign = match &entry.source {
                 Source::Number => None,
                 Source::Native(socket) => {
-                    if socket.upgrade().is_none_or(|socket| socket.is_closed()) {
-                        return Ok(None);
-                    }
+                    socket.upgrade().filter(|socket| !socket.is_closed())?;
                     None
                 }
                 Source::Foreign(source) => Some(source.clone_ref(py)),
@@ -155,10 +151,8 @@ impl Epoll {
             (entry.data.clone_ref(py), foreign)
         };
         // Asked without the lock: fileno() is Python code.
-        Ok(match foreign {
-            Some(source) if says_closed(py, &source) => None,
-            _ => Some(data),
-        })
+        let closed = foreign.is_some_and(|source| says_closed(py, &source));
+        (!closed).then_some(data)
     }
 
     /// Waits, and hands the events to `read`.

@@ -125,23 +125,18 @@ impl Events {
         }
     }
 
-    fn event(&self, py: Python<'_>, raw: RawEvent) -> PyResult<Option<Event>> {
+    fn event(&self, py: Python<'_>, raw: RawEvent) -> Option<Event> {
         let data = self.epoll.get().live_data(py, raw.token())?;
-        Ok(data.map(|data| Event {
+        let flags = EventFlags::from_bits_retain(raw.flags());
+        Some(Event {
             fd: fd_of(raw.token()),
             data,
-            flags: EventFlags::from_bits_retain(raw.flags()),
-        }))
+            flags,
+        })
     }
 
-    /// The events from position `start` on that are still live, as far as they are asked for.
-    fn next_live(&self, py: Python<'_>, start: usize) -> PyResult<Option<(usize, Event)>> {
-        for (at, raw) in self.raw.iter().enumerate().skip(start) {
-            if let Some(event) = self.event(py, *raw)? {
-                return Ok(Some((at, event)));
-            }
-        }
-        Ok(None)
+    fn live<'a>(&'a self, py: Python<'a>) -> impl Iterator<Item = Event> + 'a {
+        self.raw.iter().filter_map(move |raw| self.event(py, *raw))
     }
 }
 
@@ -155,16 +150,13 @@ impl Events {
 
     /// How many of them are stale by now: unregistered, replaced or closed.
     #[getter]
-    fn stale(&self, py: Python<'_>) -> PyResult<usize> {
-        Ok(self.raw.len() - self.__len__(py)?)
+    fn stale(&self, py: Python<'_>) -> usize {
+        self.raw.len() - self.__len__(py)
     }
 
-    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
-        let mut live = 0;
-        for raw in &self.raw {
-            live += usize::from(self.epoll.get().live_data(py, raw.token())?.is_some());
-        }
-        Ok(live)
+    fn __len__(&self, py: Python<'_>) -> usize {
+        let is_live = |raw: &&RawEvent| self.epoll.get().live_data(py, raw.token()).is_some();
+        self.raw.iter().filter(is_live).count()
     }
 
     fn __iter__(slf: Py<Self>) -> EventIterator {
@@ -175,32 +167,19 @@ impl Events {
     }
 
     fn __getitem__(&self, py: Python<'_>, index: isize) -> PyResult<Event> {
-        let out_of_range = || PyIndexError::new_err("Events index out of range");
-        let from_start = match usize::try_from(index) {
-            Ok(index) => index,
-            Err(_) => {
-                let back = index.unsigned_abs();
-                self.__len__(py)?
-                    .checked_sub(back)
-                    .ok_or_else(out_of_range)?
-            }
-        };
-        let mut at = 0;
-        for _ in 0..from_start {
-            at = self.next_live(py, at)?.ok_or_else(out_of_range)?.0 + 1;
-        }
-        self.next_live(py, at)?
-            .map(|(_, event)| event)
-            .ok_or_else(out_of_range)
+        let from_start = usize::try_from(index)
+            .ok()
+            .or_else(|| self.__len__(py).checked_sub(index.unsigned_abs()));
+        from_start
+            .and_then(|at| self.live(py).nth(at))
+            .ok_or_else(|| PyIndexError::new_err("Events index out of range"))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let mut texts = Vec::new();
-        let mut at = 0;
-        while let Some((found, event)) = self.next_live(py, at)? {
-            texts.push(event.__repr__(py)?);
-            at = found + 1;
-        }
+        let texts: Vec<_> = self
+            .live(py)
+            .map(|event| event.__repr__(py))
+            .collect::<PyResult<_>>()?;
         Ok(format!("<epollkit.Events [{}]>", texts.join(", ")))
     }
 }
@@ -219,15 +198,12 @@ impl EventIterator {
         slf
     }
 
-    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Event>> {
+    fn __next__(&self, py: Python<'_>) -> Option<Event> {
         let events = self.events.get();
         loop {
             let at = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(raw) = events.raw.get(at) else {
-                return Ok(None);
-            };
-            if let Some(event) = events.event(py, *raw)? {
-                return Ok(Some(event));
+            if let Some(event) = events.event(py, *events.raw.get(at)?) {
+                return Some(event);
             }
         }
     }

@@ -3,6 +3,11 @@
 //! The GIL rule: detach only around something that can sleep. A call on a non-blocking descriptor
 //! cannot, and giving the GIL away at each one lets a busy Python thread in (the convoy effect).
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "pyo3 hands arguments over by value: the extracted type is the conversion"
+)]
+
 pub(crate) mod args;
 pub(crate) mod buffer;
 pub(crate) mod connect;

@@ -33,6 +33,10 @@ pub(super) fn recv_bytes<'py>(
 }
 
 #[inline(never)]
+#[expect(
+    clippy::large_stack_arrays,
+    reason = "64 KiB of a thread's 8 MiB, for as long as one call"
+)]
 fn recv_large<'py>(
     py: Python<'py>,
     socket: &Socket,

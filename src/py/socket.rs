@@ -75,10 +75,10 @@ impl Socket {
         retry(py, &self.inner, self.timeout.get(), interest, call)
     }
 
-    fn accepted<'py>(
-        py: Python<'py>,
+    fn accepted(
+        py: Python<'_>,
         (socket, address): (net::Socket, Option<net::Addr>),
-    ) -> PyResult<(Self, Bound<'py, PyAny>)> {
+    ) -> PyResult<(Self, Bound<'_, PyAny>)> {
         Ok((
             Self::wrap(socket, Some(Duration::ZERO)),
             address_to_py(py, address.as_ref())?,
@@ -747,7 +747,7 @@ impl Drop for Socket {
             return;
         }
         let said = Python::try_attach(|py| {
-            let text = args::c_text(format!("unclosed {}", self.__repr__()));
+            let text = args::c_text(&format!("unclosed {}", self.__repr__()));
             let category = py.get_type::<PyResourceWarning>();
             if let Err(error) = PyErr::warn(py, &category, &text, 1) {
                 error.write_unraisable(py, None);
