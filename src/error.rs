@@ -94,6 +94,25 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// A native thread that broke: what its panic said, or the error that its loop could not survive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure(Box<str>);
+
+impl Failure {
+    /// A failure of `thread`, and why.
+    pub fn new(thread: &str, reason: impl fmt::Display) -> Self {
+        Self(format!("{thread}: {reason}").into_boxed_str())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Failure {}
+
 /// `.op("bind")`: names the call behind an [`io::Result`].
 pub(crate) trait Op<T> {
     /// Turns the `io::Error` into an [`Error`] of the call `op`.

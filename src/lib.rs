@@ -19,7 +19,9 @@ compile_error!("epollkit speaks epoll(7) and works on Linux only");
 
 pub mod epoll;
 pub mod error;
+pub mod load;
 pub mod net;
+pub mod peer;
 pub mod sys;
 
 #[cfg(feature = "python")]

@@ -7,6 +7,7 @@ use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Type};
@@ -14,7 +15,7 @@ use socket2::{Domain, Protocol, SockRef, Type};
 use super::Addr;
 use crate::error::{Error, Op, Result};
 use crate::sys;
-use crate::sys::fd::{Closed, FdCell};
+use crate::sys::fd::{Closed, Fd, FdCell};
 use crate::sys::poll::Interest;
 
 /// A non-blocking socket that any thread may use and any thread may close.
@@ -333,6 +334,15 @@ impl Socket {
         call: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>,
     ) -> Result<R> {
         self.cell.with(call).op(op)
+    }
+
+    /// A share of the open descriptor, for a loop that must not have it closed under its feet.
+    ///
+    /// # Errors
+    ///
+    /// `EBADF` once closed.
+    pub(crate) fn share(&self) -> Result<Arc<Fd>> {
+        self.cell.share().op("share")
     }
 
     /// The descriptor's number; -1 once closed.

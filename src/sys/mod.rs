@@ -13,6 +13,7 @@ pub mod fd;
 pub mod poll;
 pub mod resolve;
 pub mod socket;
+pub mod thread;
 
 /// `-1` means: look at `errno`.
 #[inline]

@@ -1,1 +1,11 @@
-fn main() {}
+//! The core against the kernel: one binary, one module per subject. No mocks and no sleeps; what
+//! must happen has [`support::BOUND`] to do so, and what must not is followed by something that does.
+
+#![expect(clippy::unwrap_used, reason = "tests: a panic is the answer")]
+
+mod connect;
+mod epoll;
+mod layers;
+mod load;
+mod peer;
+mod support;

@@ -1,0 +1,170 @@
+//! `Acceptor`: the listener, and when not to listen.
+//!
+//! | state     | seen                                     | done                              | next      |
+//! |-----------|------------------------------------------|-----------------------------------|-----------|
+//! | accepting | a connection                             | hand it over                      | accepting |
+//! | accepting | `EAGAIN`                                 | wait                              | accepting |
+//! | accepting | as many open as may be                   | disarm                            | full      |
+//! | accepting | `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`  | drop the reserve, accept one more, disarm | starved |
+//! | accepting | an error of that one connection          | count it, accept the next         | accepting |
+//! | accepting | any other error                          | give up                           | (end)     |
+//! | full      | fewer open                               | arm                               | accepting |
+//! | starved   | one of ours closed, or a tick has passed | open the reserve; if that works, arm | accepting |
+//!
+//! Rules
+//! 1. The limit counts before accept4(2): a client over it waits in the backlog and sees nothing.
+//! 2. A connection that cannot be accepted stays in the queue, and a level-triggered listener goes
+//!    on reporting it (epoll(7)): so without descriptors the listener is disarmed, not polled.
+//! 3. The reserve is one descriptor that is held for that day. It is spent on a connection, and its
+//!    return is the proof that there are descriptors again. They may be freed elsewhere in the
+//!    process, where nothing tells us: hence the tick.
+//! 4. Arming looks at once (`EPOLL_CTL_MOD`), so the queue that has built up is drained.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use super::counters::Tally;
+use crate::epoll::{Epoll, EventFlags};
+use crate::error::{Error, Result};
+use crate::net::Socket;
+use crate::sys;
+
+/// How often to look for a free descriptor while starved.
+const TICK: Duration = Duration::from_millis(20);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Accepting,
+    Full,
+    Starved { next_try: Instant },
+}
+
+#[derive(Debug)]
+pub(super) struct Acceptor {
+    listener: Socket,
+    token: u64,
+    limit: usize,
+    reserve: Option<OwnedFd>,
+    state: State,
+    armed: bool,
+}
+
+impl Acceptor {
+    /// Puts `listener` into `epoll`, under `token`.
+    pub(super) fn new(listener: Socket, limit: usize, epoll: &Epoll, token: u64) -> Result<Self> {
+        let reserve = sys::fd::spare().map_err(|error| Error::from_io("open", &error))?;
+        epoll.add(listener.fileno(), EventFlags::IN.bits(), token)?;
+        Ok(Self {
+            listener,
+            token,
+            limit,
+            reserve: Some(reserve),
+            state: State::Accepting,
+            armed: true,
+        })
+    }
+
+    /// The next connection, with `open` of them open. `None`: not now.
+    pub(super) fn accept(&mut self, open: usize, tally: &mut Tally) -> Result<Option<OwnedFd>> {
+        while self.state == State::Accepting {
+            if open >= self.limit {
+                self.state = State::Full;
+                break;
+            }
+            let error = match self.listener.call("accept4", sys::socket::accept) {
+                Ok(connection) => return Ok(Some(connection)),
+                Err(error) => error,
+            };
+            if error.is(libc::EAGAIN) {
+                break;
+            } else if is_shortage(&error) {
+                tally.accept_emfile += 1;
+                return Ok(self.starve());
+            } else if !concerns_one_connection(&error) {
+                return Err(error);
+            }
+            tally.accept_errors += 1;
+        }
+        Ok(None)
+    }
+
+    /// Spends the reserve on one more connection; `None` if even that does not help.
+    fn starve(&mut self) -> Option<OwnedFd> {
+        self.reserve = None;
+        self.state = State::Starved {
+            next_try: Instant::now() + TICK,
+        };
+        self.listener.call("accept4", sys::socket::accept).ok()
+    }
+
+    /// The end of a turn: leaves `full` and `starved` if it can, and arms the listener accordingly.
+    pub(super) fn settle(&mut self, open: usize, closed: bool, epoll: &Epoll) -> Result<()> {
+        match self.state {
+            State::Full if open < self.limit => self.state = State::Accepting,
+            State::Starved { next_try } if closed || Instant::now() >= next_try => {
+                self.state = self.restock(sys::fd::spare());
+            }
+            State::Accepting | State::Full | State::Starved { .. } => {}
+        }
+        let armed = self.state == State::Accepting;
+        if armed != self.armed {
+            let interest = if armed {
+                EventFlags::IN
+            } else {
+                EventFlags::empty()
+            };
+            epoll.modify(self.listener.fileno(), interest.bits(), self.token)?;
+            self.armed = armed;
+        }
+        Ok(())
+    }
+
+    fn restock(&mut self, spare: io::Result<OwnedFd>) -> State {
+        if let Ok(reserve) = spare {
+            self.reserve = Some(reserve);
+            return State::Accepting;
+        }
+        State::Starved {
+            next_try: Instant::now() + TICK,
+        }
+    }
+
+    /// Whether clients have to wait.
+    pub(super) fn is_paused(&self) -> bool {
+        !self.armed
+    }
+
+    /// How long the loop may sleep.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        matches!(self.state, State::Starved { .. }).then_some(TICK)
+    }
+}
+
+/// Not enough of something that comes back when others are done with it.
+fn is_shortage(error: &Error) -> bool {
+    [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM]
+        .iter()
+        .any(|&errno| error.is(errno))
+}
+
+/// accept(2): Linux passes on what went wrong with the new socket, and a firewall may forbid it;
+/// none of it says anything about the listener.
+fn concerns_one_connection(error: &Error) -> bool {
+    [
+        libc::ECONNABORTED,
+        libc::EHOSTDOWN,
+        libc::EHOSTUNREACH,
+        libc::EINTR,
+        libc::ENETDOWN,
+        libc::ENETUNREACH,
+        libc::ENONET,
+        libc::ENOPROTOOPT,
+        libc::EOPNOTSUPP,
+        libc::EPERM,
+        libc::EPROTO,
+        libc::ETIMEDOUT,
+    ]
+    .iter()
+    .any(|&errno| error.is(errno))
+}

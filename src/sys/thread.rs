@@ -1,0 +1,85 @@
+#![expect(unsafe_code, reason = "pthread_sigmask")]
+//! Threads of our own inside a process that is somebody else's.
+//!
+//! - They take no signals: those are for the interpreter's main thread, whose wait they must end.
+//!   The synchronous ones (`SIGSEGV`, ...) stay, for they are this thread's own.
+//! - A panic is an answer, not an abort: it comes out of `join` as its text.
+
+use std::any::Any;
+use std::io;
+use std::mem::MaybeUninit;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::thread::{Builder, JoinHandle};
+
+const SYNCHRONOUS: [libc::c_int; 6] = [
+    libc::SIGABRT,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGILL,
+    libc::SIGSEGV,
+    libc::SIGTRAP,
+];
+
+/// Starts a thread; the kernel shows the first 15 bytes of `name`.
+///
+/// # Errors
+///
+/// `EAGAIN` when there is no room for another thread.
+pub fn spawn<T: Send + 'static>(
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<Result<T, String>>> {
+    Builder::new().name(name.to_owned()).spawn(move || {
+        block_signals().map_err(|error| format!("pthread_sigmask: {error}"))?;
+        caught(body)
+    })
+}
+
+/// Runs `body`; if it panics, what it said. The caller must not use what `body` may have left
+/// half-done, except to drop it.
+///
+/// # Errors
+///
+/// The panic's text.
+pub fn caught<T>(body: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(body)).map_err(|payload| panic_text(&*payload))
+}
+
+/// What a panic said.
+pub fn panic_text(payload: &(dyn Any + Send)) -> String {
+    let text = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    format!("panicked: {}", text.unwrap_or("(no text)"))
+}
+
+fn block_signals() -> io::Result<()> {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigfillset(3) initialises the set that it is given.
+    super::cvt(unsafe { libc::sigfillset(set.as_mut_ptr()) })?;
+    for signal in SYNCHRONOUS {
+        // SAFETY: the set was initialised above.
+        super::cvt(unsafe { libc::sigdelset(set.as_mut_ptr(), signal) })?;
+    }
+    // SAFETY: an initialised set, and no interest in the old one.
+    let error = unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, set.as_ptr(), ptr::null_mut()) };
+    match error {
+        0 => Ok(()),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_answer() {
+        let thread = spawn("epollkit-test", || panic!("a {}", "reason")).unwrap();
+        let answer: Result<(), String> = thread.join().unwrap();
+        assert_eq!(answer.unwrap_err(), "panicked: a reason");
+        assert_eq!(spawn("epollkit-test", || 7).unwrap().join().unwrap(), Ok(7));
+    }
+}
