@@ -40,6 +40,10 @@ mod _epollkit {
     #[pymodule_export]
     use crate::py::event::{Event, EventIterator, Events};
     #[pymodule_export]
+    use crate::py::load::{ClosedLoop, LoopResult};
+    #[pymodule_export]
+    use crate::py::peer::{Counters, Peer, serve};
+    #[pymodule_export]
     use crate::py::recv::Drained;
     #[pymodule_export]
     use crate::py::socket::Socket;

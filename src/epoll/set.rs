@@ -32,6 +32,7 @@ use crate::error::{Error, Op, Result};
 use crate::sys::epoll::{self, Op as Ctl, RawEvent};
 use crate::sys::eventfd::Waker;
 use crate::sys::fd::{self, Closed, Fd, FdCell};
+use crate::sys::owner::Owner;
 
 /// The token of the bell that [`Epoll::close`] rings. Nobody sees it: a closed set reports nothing.
 const BELL: u64 = u64::MAX;
@@ -42,6 +43,7 @@ pub struct Epoll {
     cell: FdCell,
     /// Rung by `close`; kept until the last waiter has left.
     bell: Mutex<Option<Waker>>,
+    owner: Owner,
 }
 
 impl Epoll {
@@ -69,6 +71,7 @@ impl Epoll {
         Self {
             cell,
             bell: Mutex::new(None),
+            owner: Owner::here(),
         }
     }
 
@@ -148,6 +151,8 @@ impl Epoll {
         match self.cell.close() {
             Closed::Now(result) => result.op("close"),
             Closed::Before => Ok(()),
+            // The waiters stayed behind in the parent, whose set this still is.
+            Closed::Deferred(_) if !self.owner.is_here() => Ok(()),
             Closed::Deferred(shared) => {
                 let rung = self.ring(shared.borrow());
                 self.leave(shared)?;

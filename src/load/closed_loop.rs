@@ -13,6 +13,7 @@ use super::driver::{Driver, Report};
 use crate::error::{Error, Failure, Op, Result};
 use crate::net::Socket;
 use crate::sys::eventfd::Waker;
+use crate::sys::owner::Owner;
 use crate::sys::thread;
 
 const NAME: &str = "epollkit-load";
@@ -82,6 +83,7 @@ impl Shared {
 pub struct ClosedLoop {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<std::result::Result<(), String>>>>,
+    owner: Owner,
 }
 
 impl ClosedLoop {
@@ -105,6 +107,7 @@ impl ClosedLoop {
         Ok(Self {
             shared,
             thread: Mutex::new(Some(thread)),
+            owner: Owner::here(),
         })
     }
 
@@ -140,6 +143,10 @@ impl ClosedLoop {
     ///
     /// None that an open eventfd gives.
     pub fn stop(&self) -> Result<()> {
+        if !self.owner.is_here() {
+            // A child of the process that started it has no such thread.
+            return Ok(());
+        }
         self.shared.stopping.store(true, Ordering::Relaxed);
         let rung = self.shared.bell.wake().op("eventfd");
         let thread = self

@@ -7,12 +7,12 @@
 use std::ffi::CString;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread;
 use std::time::Duration;
 
 use super::Addr;
 use crate::error::{Error, Result};
 use crate::sys::resolve::getaddrinfo;
+use crate::sys::thread;
 
 /// A look-up under way.
 #[derive(Debug)]
@@ -33,9 +33,7 @@ impl Resolving {
             // Nobody may be waiting any more; then the answer has nowhere to go.
             drop(sender.send(resolve(&host, port, family)));
         };
-        thread::Builder::new()
-            .name("epollkit-resolve".to_owned())
-            .spawn(look_up)
+        thread::spawn("epollkit-resolve", look_up)
             .map_err(|error| Error::from_io("pthread_create", &error))?;
         Ok(Self { answer })
     }

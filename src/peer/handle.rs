@@ -11,6 +11,7 @@ use super::server::Server;
 use super::{Behaviour, Options};
 use crate::error::{Error, Failure, Op, Result};
 use crate::net::{Addr, Socket, socket};
+use crate::sys::owner::Owner;
 use crate::sys::thread;
 
 /// How the loop's thread ended: well, with an error, or (the outer `Err`) in a panic.
@@ -29,6 +30,7 @@ pub struct Handle {
     address: Addr,
     observed: Arc<Observed>,
     life: Mutex<Life>,
+    owner: Owner,
 }
 
 /// Binds, listens, and starts a thread that serves with `behaviour`.
@@ -53,6 +55,7 @@ pub fn start<B: Behaviour>(
         address,
         observed,
         life: Mutex::new(Life::Running(started?)),
+        owner: Owner::here(),
     })
 }
 
@@ -112,7 +115,8 @@ impl Handle {
         self.observed.is_over()
     }
 
-    /// Ends the loop, closes its connections and waits for its thread. Again: the same answer.
+    /// Ends the loop, closes its connections and waits for its thread. Again: the same answer. In a
+    /// child of the process that started it there is no thread, and nothing is done.
     ///
     /// # Errors
     ///
@@ -122,6 +126,7 @@ impl Handle {
         let running = std::mem::replace(&mut *life, Life::Stopped(Ok(())));
         let outcome = match running {
             Life::Stopped(outcome) => outcome,
+            Life::Running(_) if !self.owner.is_here() => Ok(()),
             Life::Running(thread) => {
                 let rung = self.observed.stop();
                 let judged = self.judge(thread.join());

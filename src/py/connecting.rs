@@ -10,6 +10,7 @@ use pyo3::types::PyTuple;
 
 use super::args::{self, Address, SocketOptions, Target};
 use super::error::ignore_poison;
+use super::peer::first_of;
 use super::socket::Socket;
 use crate::error::Error;
 use crate::net;
@@ -132,10 +133,4 @@ impl Connecting {
             None => "<epollkit.Connecting closed>".to_owned(),
         }
     }
-}
-
-fn first_of(py: Python<'_>, host: &str, port: u16) -> PyResult<net::Addr> {
-    let found = py.detach(|| net::resolve::resolve(host, port, libc::AF_UNSPEC))?;
-    let unknown = || Error::from_resolver(libc::EAI_NONAME).about(host);
-    Ok(found.into_iter().next().ok_or_else(unknown)?)
 }

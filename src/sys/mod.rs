@@ -10,6 +10,7 @@ pub mod clock;
 pub mod epoll;
 pub mod eventfd;
 pub mod fd;
+pub mod owner;
 pub mod poll;
 pub mod resolve;
 pub mod socket;

@@ -1,0 +1,299 @@
+//! `Peer`: a native endpoint as a Python handle. `epollkit.serve` has the functions that start one.
+
+use std::time::{Duration, Instant};
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use super::args::{self, Address, Target, address_to_py};
+use super::error::{HarnessError, WaitTimeout};
+use crate::error::{Error, Failure};
+use crate::net::{Addr, resolve};
+use crate::peer::{self, Handle, Options, Service, Snapshot, Trigger};
+use crate::sys::clock::Deadline;
+
+/// How long a wait for a turn goes on before signals are looked at: a condition variable, unlike a
+/// system call, is not interrupted by them.
+const SIGNAL_SLICE: Duration = Duration::from_millis(50);
+
+/// Start a native peer. `epollkit.serve.echo` and its siblings call this.
+///
+/// Args:
+///     service: "echo", "discard" or "chargen".
+///     address: (host, port) or a Unix name.
+///     trigger: "edge" or "level".
+///     max_connections: at most so many at a time; None for as many as there are descriptors.
+///     backlog: for listen(2).
+///
+/// Raises:
+///     OSError: EADDRINUSE, EADDRNOTAVAIL, EACCES, EMFILE, ...; the address is in a note.
+///     ValueError: an unknown service or trigger, a max_connections below 1.
+#[pyfunction]
+#[pyo3(signature = (service: "str", address, *, trigger: "str" = "edge", max_connections = None, backlog = 4096))]
+pub(crate) fn serve(
+    py: Python<'_>,
+    service: &str,
+    address: Address<'_>,
+    trigger: &str,
+    max_connections: Option<i64>,
+    backlog: i32,
+) -> PyResult<Peer> {
+    let service = match service {
+        "echo" => Service::Echo,
+        "discard" => Service::Discard,
+        "chargen" => Service::Chargen,
+        other => {
+            return Err(unknown(
+                "service",
+                "\"echo\", \"discard\" or \"chargen\"",
+                other,
+            ));
+        }
+    };
+    let trigger = match trigger {
+        "edge" => Trigger::Edge,
+        "level" => Trigger::Level,
+        other => return Err(unknown("trigger", "\"edge\" or \"level\"", other)),
+    };
+    let max_connections = match max_connections {
+        None => None,
+        Some(most) => match usize::try_from(most) {
+            Ok(most) if most > 0 => Some(most),
+            _ => return Err(unknown("max_connections", "at least 1, or None", most)),
+        },
+    };
+    let address = match address.target("serve")? {
+        Target::Known(address) => address,
+        Target::Named(host, port) => first_of(py, &host, port)?,
+    };
+    let options = Options {
+        trigger,
+        max_connections,
+        backlog,
+    };
+    Ok(Peer {
+        handle: peer::serve(service, &address, options)?,
+    })
+}
+
+fn unknown(argument: &str, expected: &str, given: impl std::fmt::Debug) -> PyErr {
+    PyValueError::new_err(format!("{argument} must be {expected}, not {given:?}"))
+}
+
+/// The first address of a host name. Sleeps while the resolver does.
+pub(super) fn first_of(py: Python<'_>, host: &str, port: u16) -> PyResult<Addr> {
+    let found = py.detach(|| resolve::resolve(host, port, libc::AF_UNSPEC))?;
+    let nothing = || Error::from_resolver(libc::EAI_NONAME).about(format_args!("{host:?}"));
+    Ok(found.into_iter().next().ok_or_else(nothing)?)
+}
+
+/// A native peer: an event loop on a thread of its own, without the GIL.
+///
+/// A context manager; leaving it closes the peer and its connections and raises what had gone
+/// wrong in its thread.
+#[pyclass(frozen, weakref, module = "epollkit")]
+#[derive(Debug)]
+pub(crate) struct Peer {
+    handle: Handle,
+}
+
+impl Peer {
+    fn ip(&self) -> Option<std::net::SocketAddr> {
+        match self.handle.address() {
+            Addr::Ip(address) => Some(*address),
+            Addr::Unix(_) => None,
+        }
+    }
+
+    fn waited_in_vain(
+        &self,
+        predicate: &Bound<'_, PyAny>,
+        seen: Py<Counters>,
+        since: Instant,
+    ) -> PyErr {
+        let elapsed = since.elapsed().as_secs_f64();
+        match predicate.repr() {
+            Ok(text) => WaitTimeout::new_err((text.to_string(), seen, elapsed)),
+            Err(error) => error,
+        }
+    }
+}
+
+#[pymethods]
+impl Peer {
+    /// Where it listens, ready for `connect`: (host, port), (host, port, flowinfo, scope_id), or a
+    /// Unix name.
+    #[getter]
+    fn address<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        address_to_py(py, Some(self.handle.address()))
+    }
+
+    /// The IP address, or None for a Unix socket.
+    #[getter]
+    fn host(&self) -> Option<String> {
+        self.ip().map(|address| address.ip().to_string())
+    }
+
+    /// The port, or None for a Unix socket.
+    #[getter]
+    fn port(&self) -> Option<u16> {
+        self.ip().map(|address| address.port())
+    }
+
+    /// Its counters, as of the last turn of its loop.
+    #[getter]
+    fn counters(&self) -> Counters {
+        self.handle.snapshot().into()
+    }
+
+    /// Whether its loop has ended.
+    #[getter]
+    fn closed(&self) -> bool {
+        self.handle.is_over()
+    }
+
+    /// `scheme://host:port`, or `scheme+unix:path` for a Unix socket.
+    #[pyo3(signature = (scheme = "tcp"))]
+    fn url(&self, scheme: &str) -> String {
+        match self.handle.address() {
+            Addr::Ip(address) => format!("{scheme}://{address}"),
+            unix @ Addr::Unix(_) => format!("{scheme}+{unix}"),
+        }
+    }
+
+    /// Wait until the counters say what you want to see. Asked after each turn of the loop: no
+    /// sleeping, no missed state.
+    ///
+    /// Args:
+    ///     predicate: called with `Counters`; true ends the wait.
+    ///     timeout: seconds; None for ever.
+    ///
+    /// Returns:
+    ///     The Counters that satisfied it.
+    ///
+    /// Raises:
+    ///     WaitTimeout: not within the time, or the peer has ended; has the last counters seen.
+    #[pyo3(signature = (predicate: "Callable[[Counters], object]", timeout = Some(5.0)))]
+    fn wait_until(
+        &self,
+        py: Python<'_>,
+        predicate: &Bound<'_, PyAny>,
+        timeout: Option<f64>,
+    ) -> PyResult<Py<Counters>> {
+        let since = Instant::now();
+        let deadline = Deadline::after(args::timeout(timeout)?);
+        let mut snapshot = self.handle.snapshot();
+        loop {
+            // Looked at before the counters: what they say at the end is the last word.
+            let over = self.handle.is_over();
+            let counters = Py::new(py, Counters::from(snapshot))?;
+            if predicate.call1((counters.clone_ref(py),))?.is_truthy()? {
+                return Ok(counters);
+            }
+            if over || deadline.has_passed() {
+                return Err(self.waited_in_vain(predicate, counters, since));
+            }
+            let left = deadline
+                .remaining()
+                .unwrap_or(SIGNAL_SLICE)
+                .min(SIGNAL_SLICE);
+            snapshot = py.detach(|| self.handle.wait_turn(snapshot.turns, left));
+            py.check_signals()?;
+        }
+    }
+
+    /// Stop the loop, close its connections and join its thread. Closing again does nothing new.
+    ///
+    /// Raises:
+    ///     HarnessError: the thread had panicked or its loop had failed; carries the reason.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.handle.stop()).map_err(broken)
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exception: "object") -> "None")]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.close(py)
+    }
+
+    fn __repr__(&self) -> String {
+        let open = self.handle.snapshot().open;
+        let state = if self.handle.is_over() {
+            "closed"
+        } else {
+            "listening"
+        };
+        format!(
+            "<epollkit.Peer {state} {} open={open}>",
+            self.handle.address()
+        )
+    }
+}
+
+/// A native thread's failure as Python's exception.
+pub(super) fn broken(failure: Failure) -> PyErr {
+    HarnessError::new_err(failure.to_string())
+}
+
+/// What a peer has counted so far. Read in one go; later numbers need a new one.
+#[pyclass(frozen, eq, get_all, module = "epollkit")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Counters {
+    /// Connections accepted.
+    accepted: u64,
+    /// Connections open.
+    open: u64,
+    /// Connections closed, by whichever side.
+    closed: u64,
+    /// Bytes that recv(2) gave.
+    bytes_received: u64,
+    /// Bytes that send(2) took.
+    bytes_sent: u64,
+    /// Times that send(2) took less than it was offered, so that the rest waited for EPOLLOUT.
+    short_sends: u64,
+    /// Times that accept4(2) found no descriptor (EMFILE, ENFILE) or no memory.
+    accept_emfile: u64,
+    /// Other survivable errors of accept4(2): ECONNABORTED, EPERM, ...
+    accept_errors: u64,
+    /// The listener is disarmed: the limit is reached, or descriptors have run out.
+    accept_paused: bool,
+    /// Connections that an error ended: ECONNRESET, EPIPE, ...
+    connection_errors: u64,
+    /// Turns of the event loop.
+    turns: u64,
+}
+
+impl From<Snapshot> for Counters {
+    fn from(seen: Snapshot) -> Self {
+        Self {
+            accepted: seen.accepted,
+            open: seen.open,
+            closed: seen.closed,
+            bytes_received: seen.bytes_received,
+            bytes_sent: seen.bytes_sent,
+            short_sends: seen.short_sends,
+            accept_emfile: seen.accept_emfile,
+            accept_errors: seen.accept_errors,
+            accept_paused: seen.accept_paused,
+            connection_errors: seen.connection_errors,
+            turns: seen.turns,
+        }
+    }
+}
+
+#[pymethods]
+impl Counters {
+    fn __repr__(&self) -> String {
+        // The derived form, with Python's spelling of truth.
+        format!("{self:?}")
+            .replace(" { ", "(")
+            .replace(" }", ")")
+            .replace(": ", "=")
+            .replace("true", "True")
+            .replace("false", "False")
+    }
+}
