@@ -1,0 +1,95 @@
+import gc
+import itertools
+import os
+import secrets
+from collections.abc import Generator
+
+import pytest
+
+from support import descriptors, thread_names, wait_until
+
+pytest_plugins = ["pytester"]
+
+_call_failed = pytest.StashKey[bool]()
+_test_numbers = itertools.count()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("epollkit")
+    group.addoption(
+        "--epollkit-seed",
+        type=int,
+        metavar="N",
+        help="the one seed for everything random in the tests (default: a new one, printed)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Written back into the options, which is what xdist hands to its workers.
+    if config.option.epollkit_seed is None:
+        config.option.epollkit_seed = secrets.randbits(32)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    seed = config.option.epollkit_seed
+    return f"epollkit: seed {seed} (repeat with --epollkit-seed={seed})"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when == "call":
+        item.stash[_call_failed] = report.failed
+    return report
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """The run's seed: give it to faults, load and `random.Random`."""
+    return request.config.option.epollkit_seed
+
+
+@pytest.fixture
+def loopback() -> str:
+    """A loopback address of this test's own: no port or TIME_WAIT crosstalk. Bind port 0 on it."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    high, low = divmod(next(_test_numbers), 254)
+    return f"127.{1 + worker % 254}.{high % 256}.{1 + low}"
+
+
+@pytest.fixture(autouse=True)
+def leak_guard(request: pytest.FixtureRequest) -> Generator[None]:
+    """Descriptors and threads are the same after each test as before it.
+
+    Exact under `--parallel-threads` too: fixtures are set up and torn down once, around all the
+    threads that run the test's body.
+    """
+    before = descriptors(), thread_names()
+    yield
+    if request.node.stash.get(_call_failed, False):
+        return  # the failure's traceback keeps the test's sockets alive
+
+    def same() -> bool:
+        return (descriptors(), thread_names()) == before
+
+    if same():
+        return
+    gc.collect()  # pytest.raises leaves cycles
+    try:
+        wait_until(same)  # the kernel lists a thread a moment longer than join waits for it
+    except AssertionError:
+        _fail_with_difference(before)
+
+
+def _fail_with_difference(before: tuple[dict[int, str], list[str]]) -> None:
+    __tracebackhide__ = True
+    opened = dict(sorted(descriptors().items() - before[0].items()))
+    gone = dict(sorted(before[0].items() - descriptors().items()))
+    pytest.fail(
+        f"the test leaves descriptors open: {opened}\n"
+        f"has closed or replaced what it did not open: {gone}\n"
+        f"threads before: {before[1]}\nthreads after:  {thread_names()}",
+        pytrace=False,
+    )
