@@ -1,3 +1,4 @@
+import contextlib
 import gc
 import itertools
 import os
@@ -6,7 +7,7 @@ from collections.abc import Generator
 
 import pytest
 
-from support import descriptors, thread_names, wait_until
+from support import descriptors, native_threads, wait_until
 
 pytest_plugins = ["pytester"]
 
@@ -61,35 +62,31 @@ def loopback() -> str:
 
 @pytest.fixture(autouse=True)
 def leak_guard(request: pytest.FixtureRequest) -> Generator[None]:
-    """Descriptors and threads are the same after each test as before it.
+    """Descriptors are the same after each test as before it, and no thread is new.
 
     Exact under `--parallel-threads` too: fixtures are set up and torn down once, around all the
     threads that run the test's body.
     """
-    before = descriptors(), thread_names()
+    open_before, threads_before = descriptors(), native_threads()
     yield
     if request.node.stash.get(_call_failed, False):
         return  # the failure's traceback keeps the test's sockets alive
 
-    def same() -> bool:
-        return (descriptors(), thread_names()) == before
+    # The kernel lists a thread for a moment after join has returned. So one of the last test may
+    # be among those before, and be gone now; and one of this test may still be there.
+    def clean() -> bool:
+        return descriptors() == open_before and native_threads().keys() <= threads_before.keys()
 
-    if same():
-        return
-    gc.collect()  # pytest.raises leaves cycles
-    try:
-        wait_until(same)  # the kernel lists a thread a moment longer than join waits for it
-    except AssertionError:
-        _fail_with_difference(before)
-
-
-def _fail_with_difference(before: tuple[dict[int, str], list[str]]) -> None:
-    __tracebackhide__ = True
-    opened = dict(sorted(descriptors().items() - before[0].items()))
-    gone = dict(sorted(before[0].items() - descriptors().items()))
-    pytest.fail(
-        f"the test leaves descriptors open: {opened}\n"
-        f"has closed or replaced what it did not open: {gone}\n"
-        f"threads before: {before[1]}\nthreads after:  {thread_names()}",
-        pytrace=False,
-    )
+    if not clean():
+        gc.collect()  # pytest.raises leaves cycles
+        with contextlib.suppress(AssertionError):
+            wait_until(clean)
+    open_after, threads_after = descriptors(), native_threads()
+    left = {
+        "left open": open_after.items() - open_before.items(),
+        "closed or replaced, not the test's own": open_before.items() - open_after.items(),
+        "threads left running": threads_after.items() - threads_before.items(),
+    }
+    if any(left.values()):
+        found = [f"{what}: {dict(sorted(pairs))}" for what, pairs in left.items() if pairs]
+        pytest.fail("\n".join(found), pytrace=False)

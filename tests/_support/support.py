@@ -31,12 +31,12 @@ def descriptors() -> dict[int, str]:
     return found
 
 
-def thread_names() -> list[str]:
-    """The kernel's names of this process's threads, native ones included, sorted."""
-    found = []
+def native_threads() -> dict[int, str]:
+    """This process's threads and the kernel's names of them, also those unknown to Python."""
+    found = {}
     for task in Path("/proc/self/task").iterdir():
         try:
-            found.append((task / "comm").read_text().rstrip("\n"))
+            found[int(task.name)] = (task / "comm").read_text().rstrip("\n")
         except (FileNotFoundError, ProcessLookupError):  # it ended while we looked
             continue
-    return sorted(found)
+    return found
