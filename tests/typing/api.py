@@ -1,0 +1,134 @@
+"""The public API as a type checker sees it. Checked by mypy and pyright, never run."""
+
+import errno
+import socket
+from collections.abc import Iterator
+from typing import Any, assert_type
+
+import epollkit
+from epollkit import (
+    Connecting,
+    ConnectResult,
+    Epoll,
+    Event,
+    EventFlags,
+    Events,
+    Socket,
+    aio,
+    limits,
+    load,
+    serve,
+)
+
+
+def sockets(buffer: bytearray) -> None:
+    with Socket(socket.AF_INET, socket.SOCK_STREAM, timeout=1.0) as opened:
+        assert_type(opened, Socket)
+    assert_type(opened.fileno(), int)
+    assert_type(opened.closed, bool)
+    assert_type(opened.timeout, float | None)
+    assert_type(opened.gettimeout(), float | None)
+    assert_type(opened.getblocking(), bool)
+    assert_type(opened.recv(10), bytes)
+    assert_type(opened.recv_into(buffer), int)
+    assert_type(opened.send(b"x"), int)
+    assert_type(opened.sendall(memoryview(b"x")), None)
+    assert_type(opened.try_recv(10), bytes | None)
+    assert_type(opened.try_recv_into(buffer), int | None)
+    assert_type(opened.try_send(b"x"), int | None)
+    assert_type(opened.accept()[0], Socket)
+    assert_type(opened.connect_ex(("127.0.0.1", 1)), int)
+    assert_type(opened.detach(), int)
+    assert_type(opened.dup(), Socket)
+    assert_type(opened.inq(), int)
+    assert_type(opened.outq(), int)
+    assert_type(opened.to_stdlib(), socket.socket)
+    assert_type(Socket.from_stdlib(socket.socket()), Socket)
+    drained = opened.drain(4096)
+    assert_type(drained.data, bytes)
+    assert_type(drained.eof, bool)
+
+
+def epoll(source: Socket) -> None:
+    with Epoll(sizehint=-1, flags=0) as opened:
+        assert_type(opened, Epoll)
+    assert_type(Epoll.fromfd(3), Epoll)
+    assert_type(opened.register(source, EventFlags.IN | EventFlags.ET, data="any"), None)
+    assert_type(opened.modify(source.fileno(), epollkit.EPOLLIN), None)
+    assert_type(opened.rearm(source), None)
+    assert_type(opened.unregister(source), None)
+    assert_type(opened.poll(0.5, 10), list[tuple[int, int]])
+    assert_type(opened.closed, bool)
+    events = opened.wait(timeout=None, maxevents=64)
+    assert_type(events, Events)
+    assert_type(events.delivered, int)
+    assert_type(events.stale, int)
+    assert_type(len(events), int)
+    assert_type(events[0], Event)
+    for event in events:
+        assert_type(event, Event)
+        assert_type(event.fd, int)
+        assert_type(event.data, Any)
+        assert_type(event.flags, EventFlags)
+        assert_type(event.is_readable, bool)
+        assert_type(event.is_writable, bool)
+        assert_type(event.is_error, bool)
+        assert_type(event.is_hangup, bool)
+        assert_type(event.is_read_closed, bool)
+        assert_type(event.is_priority, bool)
+    assert_type(EventFlags.IN | EventFlags.OUT, EventFlags)
+    assert_type(epollkit.EPOLLIN | epollkit.EPOLLONESHOT, int)
+
+
+def connecting() -> None:
+    options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
+    assert_type(epollkit.connect(("localhost", 80), timeout=1.0, options=options), Socket)
+    assert_type(epollkit.connect("/run/x", source_address=None), Socket)
+    results = epollkit.connect_many([("::1", 80), b"\0abstract"], timeout=1.0, concurrency=10)
+    assert_type(iter(results), Iterator[ConnectResult])
+    for result in results:
+        assert_type(result.index, int)
+        assert_type(result.socket, Socket | None)
+        assert_type(result.error, OSError | None)
+        assert_type(result.elapsed, float)
+    state = Connecting(("127.0.0.1", 80))
+    assert_type(state.fileno(), int)
+    assert_type(state.finish(), Socket)
+    assert_type(state.closed, bool)
+
+
+async def connecting_in_asyncio() -> None:
+    assert_type(await aio.connect(("localhost", 80), 1.0), Socket)
+
+
+def peers(clients: list[Socket]) -> None:
+    with serve.echo(trigger="level", max_connections=10) as peer:
+        assert_type(peer, serve.Peer)
+    assert_type(serve.discard(unix="/run/x"), serve.Peer)
+    assert_type(serve.chargen(port=0), serve.Peer)
+    assert_type(peer.host, str | None)
+    assert_type(peer.port, int | None)
+    assert_type(peer.closed, bool)
+    counters = peer.wait_until(lambda counted: counted.accepted == 1, timeout=5.0)
+    assert_type(counters, serve.Counters)
+    assert_type(counters.accepted + counters.bytes_received + counters.bytes_sent, int)
+    with load.ClosedLoop(clients, b"message", duration=1.0) as loop:
+        assert_type(loop.progress, int)
+        assert_type(loop.done, bool)
+        result = loop.result(timeout=2.0)
+    assert_type(result, load.LoopResult)
+    assert_type(result.messages, int)
+    assert_type(result.errors, dict[int, int])
+    assert_type(result.errors.get(errno.ECONNRESET), int | None)
+    assert_type(result.p50 + result.p99 + result.p999 + result.max + result.quantile(0.5), float)
+
+
+def machine() -> None:
+    assert_type(limits.raise_nofile(), limits.FileLimit)
+    assert_type(limits.file_limit().soft, int)
+
+
+def errors(closed: epollkit.ClosedEpollError, late: epollkit.WaitTimeout) -> None:
+    both: tuple[OSError, ValueError, epollkit.EpollkitError] = (closed, closed, closed)
+    timeout: TimeoutError = late
+    del both, timeout
