@@ -2,14 +2,67 @@
 The native half of epollkit.
 """
 
-from _typeshed import FileDescriptorLike, ReadableBuffer, WriteableBuffer
+from _typeshed import FileDescriptorLike, ReadableBuffer, SupportsGetItem, WriteableBuffer
 from collections.abc import Iterable, Iterator
 from epollkit._flags import EventFlags
 from socket import AddressFamily, SocketKind, socket
 from typing import Any, SupportsFloat, SupportsIndex, final
 from typing_extensions import disjoint_base
 
-__all__ = ["ConnectMany", "ConnectResult", "Connecting", "Drained", "Epoll", "Event", "EventIterator", "Events", "Socket", "connect", "connect_many"]
+__all__ = ["ClosedLoop", "ConnectMany", "ConnectResult", "Connecting", "Counters", "Drained", "Epoll", "Event", "EventIterator", "Events", "LoopResult", "Peer", "Socket", "connect", "connect_many", "serve"]
+
+@final
+class ClosedLoop:
+    """
+    A closed-loop run over connected stream sockets, on a native thread without the GIL.
+
+    Made, it runs. On each socket: send the message, read as many bytes back, look at the clock,
+    again. The sockets are the run's until it is over, and stay open. A closed loop follows the
+    server: while that stalls, nothing is sent, so a stall shows once per connection and not in the
+    percentiles that an open loop would show (coordinated omission).
+
+    Args:
+        sockets: connected stream sockets, each once.
+        message: what to send; the reply must be the same bytes.
+        duration: seconds after which no message is started.
+        messages: so many, over all sockets. Without either limit, until `stop()`.
+
+    Raises:
+        ValueError: no sockets, an empty message, a limit below 1.
+        OSError: EBADF (a closed socket), EEXIST (one given twice), EMFILE.
+    """
+    def __enter__(self, /) -> ClosedLoop: ...
+    def __exit__(self, /, *_exception: "object") -> "None": ...
+    def __new__(cls, /, sockets: SupportsGetItem[int, Socket], message: ReadableBuffer, *, duration: SupportsFloat | SupportsIndex | None = None, messages: SupportsIndex | None = None) -> ClosedLoop: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def done(self, /) -> bool:
+        """
+        Whether the run is over.
+        """
+    @property
+    def progress(self, /) -> int:
+        """
+        Messages completed so far.
+        """
+    def result(self, /, timeout: SupportsFloat | SupportsIndex | None = None) -> LoopResult:
+        """
+        Wait for the end of the run.
+
+        Args:
+            timeout: seconds; None for ever.
+
+        Returns:
+            LoopResult, the same at every call.
+
+        Raises:
+            WaitTimeout: not over within the time; the run goes on.
+            HarnessError: the native thread broke.
+        """
+    def stop(self, /) -> None:
+        """
+        Start no more messages, give those under way a quarter of a second, and wait for the end.
+        """
 
 @final
 class ConnectMany:
@@ -118,6 +171,70 @@ class Connecting:
             BlockingIOError: EINPROGRESS, not decided yet.
             OSError: why the attempt failed: ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT,
                 ECONNRESET, ...; its socket is closed. EBADF when there is no attempt any more.
+        """
+
+@final
+class Counters:
+    """
+    What a peer has counted so far. Read in one go; later numbers need a new one.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def accept_emfile(self, /) -> int:
+        """
+        Times that accept4(2) found no descriptor (EMFILE, ENFILE) or no memory.
+        """
+    @property
+    def accept_errors(self, /) -> int:
+        """
+        Other survivable errors of accept4(2): ECONNABORTED, EPERM, ...
+        """
+    @property
+    def accept_paused(self, /) -> bool:
+        """
+        The listener is disarmed: the limit is reached, or descriptors have run out.
+        """
+    @property
+    def accepted(self, /) -> int:
+        """
+        Connections accepted.
+        """
+    @property
+    def bytes_received(self, /) -> int:
+        """
+        Bytes that recv(2) gave.
+        """
+    @property
+    def bytes_sent(self, /) -> int:
+        """
+        Bytes that send(2) took.
+        """
+    @property
+    def closed(self, /) -> int:
+        """
+        Connections closed, by whichever side.
+        """
+    @property
+    def connection_errors(self, /) -> int:
+        """
+        Connections that an error ended: ECONNRESET, EPIPE, ...
+        """
+    @property
+    def open(self, /) -> int:
+        """
+        Connections open.
+        """
+    @property
+    def short_sends(self, /) -> int:
+        """
+        Times that send(2) took less than it was offered, so that the rest waited for EPOLLOUT.
+        """
+    @property
+    def turns(self, /) -> int:
+        """
+        Turns of the event loop.
         """
 
 @final
@@ -377,6 +494,148 @@ class Events:
     def stale(self, /) -> int:
         """
         How many of them are stale by now: unregistered, replaced or closed.
+        """
+
+@final
+class LoopResult:
+    """
+    What a closed-loop run has seen. Times are seconds, from a message's first send(2) to the last
+    byte of its reply, kept to three significant digits.
+    """
+    def __repr__(self, /) -> str: ...
+    @property
+    def elapsed(self, /) -> float:
+        """
+        Seconds from the first message's start to the last reply.
+        """
+    @property
+    def eof(self, /) -> int:
+        """
+        Connections that the peer ended in the middle of a message.
+        """
+    @property
+    def errors(self, /) -> dict[int, int]:
+        """
+        Connections that an error ended, by errno.
+        """
+    @property
+    def max(self, /) -> float:
+        """
+        The slowest.
+        """
+    @property
+    def mean(self, /) -> float:
+        """
+        The mean.
+        """
+    @property
+    def messages(self, /) -> int:
+        """
+        Messages sent and read back.
+        """
+    @property
+    def mismatched(self, /) -> int:
+        """
+        Replies that were not the message.
+        """
+    @property
+    def p50(self, /) -> float:
+        """
+        The median latency.
+        """
+    @property
+    def p99(self, /) -> float:
+        """
+        99 of 100 were not slower.
+        """
+    @property
+    def p999(self, /) -> float:
+        """
+        999 of 1,000 were not slower.
+        """
+    def quantile(self, /, fraction: SupportsFloat | SupportsIndex) -> float:
+        """
+        The latency that a fraction of all messages did not exceed.
+
+        Args:
+            fraction: 0.0 to 1.0.
+
+        Raises:
+            ValueError: a fraction outside that.
+        """
+    @property
+    def rate(self, /) -> float:
+        """
+        Messages per second; 0.0 for an empty run.
+        """
+    @property
+    def unfinished(self, /) -> int:
+        """
+        Messages that were still under way at the end.
+        """
+
+@final
+class Peer:
+    """
+    A native peer: an event loop on a thread of its own, without the GIL.
+
+    A context manager; leaving it closes the peer and its connections and raises what had gone
+    wrong in its thread.
+    """
+    def __enter__(self, /) -> Peer: ...
+    def __exit__(self, /, *_exception: "object") -> "None": ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def address(self, /) -> Any:
+        """
+        Where it listens, ready for `connect`: (host, port), (host, port, flowinfo, scope_id), or a
+        Unix name.
+        """
+    def close(self, /) -> None:
+        """
+        Stop the loop, close its connections and join its thread. Closing again does nothing new.
+
+        Raises:
+            HarnessError: the thread had panicked or its loop had failed; carries the reason.
+        """
+    @property
+    def closed(self, /) -> bool:
+        """
+        Whether its loop has ended.
+        """
+    @property
+    def counters(self, /) -> Counters:
+        """
+        Its counters, as of the last turn of its loop.
+        """
+    @property
+    def host(self, /) -> str | None:
+        """
+        The IP address, or None for a Unix socket.
+        """
+    @property
+    def port(self, /) -> int | None:
+        """
+        The port, or None for a Unix socket.
+        """
+    def url(self, /, scheme: str = "tcp") -> str:
+        """
+        `scheme://host:port`, or `scheme+unix:path` for a Unix socket.
+        """
+    def wait_until(self, /, predicate: "Callable[[Counters], object]", timeout: SupportsFloat | SupportsIndex | None = ...) -> Counters:
+        """
+        Wait until the counters say what you want to see. Asked after each turn of the loop: no
+        sleeping, no missed state.
+
+        Args:
+            predicate: called with `Counters`; true ends the wait.
+            timeout: seconds; None for ever.
+
+        Returns:
+            The Counters that satisfied it.
+
+        Raises:
+            WaitTimeout: not within the time, or the peer has ended; has the last counters seen.
         """
 
 @disjoint_base
@@ -836,4 +1095,20 @@ def connect_many(addresses: Iterable[tuple[Any, ...] | str | ReadableBuffer], *,
 
     Raises:
         ValueError: a negative time-out, a concurrency below 1.
+    """
+
+def serve(service: "str", address: tuple[Any, ...] | str | ReadableBuffer, *, trigger: "str" = "edge", max_connections: SupportsIndex | None = None, backlog: SupportsIndex = 4096) -> Peer:
+    """
+    Start a native peer. `epollkit.serve.echo` and its siblings call this.
+
+    Args:
+        service: "echo", "discard" or "chargen".
+        address: (host, port) or a Unix name.
+        trigger: "edge" or "level".
+        max_connections: at most so many at a time; None for as many as there are descriptors.
+        backlog: for listen(2).
+
+    Raises:
+        OSError: EADDRINUSE, EADDRNOTAVAIL, EACCES, EMFILE, ...; the address is in a note.
+        ValueError: an unknown service or trigger, a max_connections below 1.
     """
