@@ -1,15 +1,18 @@
 //! `Acceptor`: the listener, and when not to listen.
 //!
-//! | state     | seen                                     | done                              | next      |
-//! |-----------|------------------------------------------|-----------------------------------|-----------|
-//! | accepting | a connection                             | hand it over                      | accepting |
-//! | accepting | `EAGAIN`                                 | wait                              | accepting |
-//! | accepting | as many open as may be                   | disarm                            | full      |
-//! | accepting | `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`  | drop the reserve, accept one more, disarm | starved |
-//! | accepting | an error of that one connection          | count it, accept the next         | accepting |
-//! | accepting | any other error                          | give up                           | (end)     |
-//! | full      | fewer open                               | arm                               | accepting |
-//! | starved   | one of ours closed, or a tick has passed | open the reserve; if that works, arm | accepting |
+//! | state     | seen                                     | done                     | next      |
+//! |-----------|------------------------------------------|--------------------------|-----------|
+//! | accepting | a connection                             | hand it over             | accepting |
+//! | accepting | `EAGAIN`                                 | wait                     | accepting |
+//! | accepting | as many open as may be                   | disarm                   | full      |
+//! | accepting | `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`  | drop the reserve, again: |           |
+//! |           | - a connection, or another error         | hand it over, disarm     | starved   |
+//! |           | - `EAGAIN`: nobody was waiting           | take the reserve back    | accepting |
+//! | accepting | an error of that one connection          | count it, accept on      | accepting |
+//! | accepting | any other error                          | give up                  | (end)     |
+//! | full      | fewer open                               | arm                      | accepting |
+//! | starved   | one of ours closed, or a tick has passed | open the reserve, arm    | accepting |
+//! | starved   | and that failed                          | wait on                  | starved   |
 //!
 //! Rules
 //! 1. The limit counts before accept4(2): a client over it waits in the backlog and sees nothing.
@@ -18,9 +21,10 @@
 //! 3. The reserve is one descriptor that is held for that day. It is spent on a connection, and its
 //!    return is the proof that there are descriptors again. They may be freed elsewhere in the
 //!    process, where nothing tells us: hence the tick.
-//! 4. Arming looks at once (`EPOLL_CTL_MOD`), so the queue that has built up is drained.
+//! 4. accept4(2) takes a descriptor before it looks at the queue, so `EMFILE` alone does not mean
+//!    that anybody is waiting. The call without the reserve tells.
+//! 5. Arming looks at once (`EPOLL_CTL_MOD`), so the queue that has built up is drained.
 
-use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -79,8 +83,7 @@ impl Acceptor {
             if error.is(libc::EAGAIN) {
                 break;
             } else if is_shortage(&error) {
-                tally.accept_emfile += 1;
-                return Ok(self.starve());
+                return Ok(self.spend_reserve(tally));
             } else if !concerns_one_connection(&error) {
                 return Err(error);
             }
@@ -89,13 +92,34 @@ impl Acceptor {
         Ok(None)
     }
 
-    /// Spends the reserve on one more connection; `None` if even that does not help.
-    fn starve(&mut self) -> Option<OwnedFd> {
+    /// Spends the reserve on one more connection, if there is one (rule 4).
+    fn spend_reserve(&mut self, tally: &mut Tally) -> Option<OwnedFd> {
         self.reserve = None;
+        let accepted = self.listener.call("accept4", sys::socket::accept);
+        if matches!(&accepted, Err(error) if error.is(libc::EAGAIN)) {
+            self.restock();
+            return None;
+        }
+        tally.accept_emfile += 1;
+        self.starve();
+        accepted.ok()
+    }
+
+    fn starve(&mut self) {
         self.state = State::Starved {
             next_try: Instant::now() + TICK,
         };
-        self.listener.call("accept4", sys::socket::accept).ok()
+    }
+
+    /// Takes a reserve; without one, it is to be tried again.
+    fn restock(&mut self) {
+        match sys::fd::spare() {
+            Ok(reserve) => {
+                self.reserve = Some(reserve);
+                self.state = State::Accepting;
+            }
+            Err(_) => self.starve(),
+        }
     }
 
     /// The end of a turn: leaves `full` and `starved` if it can, and arms the listener accordingly.
@@ -103,7 +127,7 @@ impl Acceptor {
         match self.state {
             State::Full if open < self.limit => self.state = State::Accepting,
             State::Starved { next_try } if closed || Instant::now() >= next_try => {
-                self.state = self.restock(sys::fd::spare());
+                self.restock();
             }
             State::Accepting | State::Full | State::Starved { .. } => {}
         }
@@ -118,16 +142,6 @@ impl Acceptor {
             self.armed = armed;
         }
         Ok(())
-    }
-
-    fn restock(&mut self, spare: io::Result<OwnedFd>) -> State {
-        if let Ok(reserve) = spare {
-            self.reserve = Some(reserve);
-            return State::Accepting;
-        }
-        State::Starved {
-            next_try: Instant::now() + TICK,
-        }
     }
 
     /// Whether clients have to wait.

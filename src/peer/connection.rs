@@ -9,8 +9,8 @@
 //! 4. Level-triggered, one recv(2) per report; the kernel asks again.
 //! 5. Nobody starves: after [`BURST`] full reads (or sends) it is the others' turn, and an
 //!    edge-triggered connection is *owed* the rest, since no edge will come for it.
-//! 6. The end of input is the peer's half of the close. It is seen only when all that came before it
-//!    has been answered, so to close then is to answer with FIN: nothing is unread, nothing unsent.
+//! 6. The end of input is the peer's half of the close. It is seen only when all that came before
+//!    it has been answered, so to close then is to answer with FIN: nothing is unread, nothing unsent.
 //!    An endless source goes on: its peer may have shut down only its own side.
 //! 7. What epoll is asked for ([`Connection::interest`]) is a function of the state.
 

@@ -50,7 +50,7 @@ pub struct Snapshot {
     pub bytes_sent: u64,
     /// Times that send(2) took less than it was offered, so that the rest waits for `EPOLLOUT`.
     pub short_sends: u64,
-    /// Times that accept4(2) found no descriptor or no memory.
+    /// Times that accept4(2) had no descriptor or no memory for a client that waited.
     pub accept_emfile: u64,
     /// Other survivable errors of accept4(2): `ECONNABORTED`, `EPERM`, ...
     pub accept_errors: u64,

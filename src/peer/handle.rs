@@ -37,8 +37,8 @@ pub struct Handle {
 ///
 /// # Errors
 ///
-/// Those of bind(2) and listen(2) with the address in the note; `EMFILE`, `ENFILE`; `EAGAIN` when no
-/// thread can be started.
+/// Those of bind(2) and listen(2) with the address in the note; `EMFILE`, `ENFILE`; `EAGAIN` when
+/// no thread can be started.
 pub fn start<B: Behaviour>(
     name: &'static str,
     behaviour: B,

@@ -41,6 +41,7 @@ pub trait Behaviour: Send + 'static {
     fn reply<'data>(&'data self, state: &'data mut Self::State, chunk: &'data [u8]) -> &'data [u8];
 
     /// The next bytes of the endless source; the loop sends as many as fit.
+    /// Never empty where there is one.
     fn source<'data>(&'data self, _state: &'data Self::State) -> &'data [u8] {
         &[]
     }

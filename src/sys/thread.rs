@@ -82,4 +82,16 @@ mod tests {
         assert_eq!(answer.unwrap_err(), "panicked: a reason");
         assert_eq!(spawn("epollkit-test", || 7).unwrap().join().unwrap(), Ok(7));
     }
+
+    #[test]
+    fn signals_are_for_the_main_thread() {
+        let status = || std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let status = spawn("epollkit-test", status).unwrap().join().unwrap();
+        let status = status.unwrap();
+        let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+        let blocked = u64::from_str_radix(blocked.unwrap().trim(), 16).unwrap();
+        let is_blocked = |signal: libc::c_int| blocked >> (signal - 1) & 1 == 1;
+        assert!(is_blocked(libc::SIGINT) && is_blocked(libc::SIGTERM));
+        assert!(!is_blocked(libc::SIGSEGV) && !is_blocked(libc::SIGABRT));
+    }
 }
