@@ -18,14 +18,17 @@ from select import (
     EPOLLWRNORM,
 )
 
+from epollkit import load, serve
 from epollkit._epollkit import (
     Connecting,
     ConnectMany,
     ConnectResult,
+    Counters,
     Drained,
     Epoll,
     Event,
     Events,
+    Peer,
     Socket,
     connect,
     connect_many,
@@ -56,6 +59,7 @@ __all__ = [
     "ConnectMany",
     "ConnectResult",
     "Connecting",
+    "Counters",
     "Drained",
     "Epoll",
     "EpollkitError",
@@ -63,8 +67,11 @@ __all__ = [
     "EventFlags",
     "Events",
     "HarnessError",
+    "Peer",
     "Socket",
     "WaitTimeout",
     "connect",
     "connect_many",
+    "load",
+    "serve",
 ]

@@ -105,18 +105,14 @@ impl Peer {
             Addr::Unix(_) => None,
         }
     }
+}
 
-    fn waited_in_vain(
-        &self,
-        predicate: &Bound<'_, PyAny>,
-        seen: Py<Counters>,
-        since: Instant,
-    ) -> PyErr {
-        let elapsed = since.elapsed().as_secs_f64();
-        match predicate.repr() {
-            Ok(text) => WaitTimeout::new_err((text.to_string(), seen, elapsed)),
-            Err(error) => error,
-        }
+/// The time-out of `wait_until`, naming the predicate.
+fn waited_in_vain(predicate: &Bound<'_, PyAny>, seen: Py<Counters>, since: Instant) -> PyErr {
+    let elapsed = since.elapsed().as_secs_f64();
+    match predicate.repr() {
+        Ok(text) => WaitTimeout::new_err((text.to_string(), seen, elapsed)),
+        Err(error) => error,
     }
 }
 
@@ -192,7 +188,7 @@ impl Peer {
                 return Ok(counters);
             }
             if over || deadline.has_passed() {
-                return Err(self.waited_in_vain(predicate, counters, since));
+                return Err(waited_in_vain(predicate, counters, since));
             }
             let left = deadline
                 .remaining()

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use _epollkit::net::{Addr, Socket};
 use _epollkit::peer::{Behaviour, Handle, Options, Service, Trigger, serve, start};
-use _epollkit::sys::limit::{FileLimit, file_limit, set_file_limit};
 use _epollkit::sys::poll::Interest;
+use rlimit::Resource;
 
 use crate::support::{
     BOUND, abstract_name, connect, free_path, loopback, path_address, pattern, receive_end,
@@ -339,9 +339,8 @@ fn without_descriptors_clients_wait_and_none_is_lost() {
         let clients: Vec<_> = (0..30)
             .map(|_| Socket::stream_for(peer.address()).unwrap())
             .collect();
-        let before = file_limit().unwrap();
-        let soft = limit_with_room_for(4);
-        set_file_limit(FileLimit { soft, ..before }).unwrap();
+        let (before, hard) = Resource::NOFILE.get().unwrap();
+        Resource::NOFILE.set(limit_with_room_for(4), hard).unwrap();
         for client in &clients {
             if let Err(error) = client.connect(peer.address()) {
                 assert!(error.is(libc::EINPROGRESS), "{error}");
@@ -363,7 +362,7 @@ fn without_descriptors_clients_wait_and_none_is_lost() {
         }
         let seen = wait_until(&peer, |seen| seen.closed == 30);
         assert_eq!((seen.accepted, seen.connection_errors), (30, 0));
-        set_file_limit(before).unwrap();
+        Resource::NOFILE.set(before, hard).unwrap();
         wait_until(&peer, |seen| !seen.accept_paused);
     }
 }
