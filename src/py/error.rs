@@ -53,3 +53,76 @@ pub(super) fn of_epoll(error: Error, closed: bool) -> PyErr {
 pub(super) fn ignore_poison<T>(locked: Result<T, std::sync::PoisonError<T>>) -> T {
     locked.unwrap_or_else(std::sync::PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pyo3::prelude::*;
+
+    /// Every errno that Python has a name for.
+    fn known_errnos(py: Python<'_>) -> Vec<i32> {
+        let names = py.import("errno").unwrap().getattr("errorcode").unwrap();
+        names
+            .try_iter()
+            .unwrap()
+            .map(|errno| errno.unwrap().extract().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn every_errno_becomes_what_cpython_raises() {
+        Python::initialize();
+        Python::attach(|py| {
+            let errnos = known_errnos(py);
+            assert!(errnos.len() > 100);
+            for errno in errnos {
+                let text = py
+                    .import("os")
+                    .unwrap()
+                    .call_method1("strerror", (errno,))
+                    .unwrap();
+                let expected = py.get_type::<PyOSError>().call1((errno, text)).unwrap();
+                let raised = PyErr::from(Error::from_errno("connect", errno));
+                let value = raised.value(py);
+                assert!(
+                    value.get_type().is(expected.get_type()),
+                    "{errno}: {value:?}"
+                );
+                let args = |of: &Bound<'_, PyAny>| of.getattr("args").unwrap().to_string();
+                assert_eq!(args(value.as_any()), args(&expected));
+            }
+        });
+    }
+
+    #[test]
+    fn what_it_was_about_is_a_note() {
+        Python::initialize();
+        Python::attach(|py| {
+            let error = Error::from_errno("connect", libc::ECONNREFUSED).about("127.0.0.1:9");
+            let raised = PyErr::from(error);
+            let notes: Vec<String> = raised
+                .value(py)
+                .getattr("__notes__")
+                .unwrap()
+                .extract()
+                .unwrap();
+            assert_eq!(notes, ["connect 127.0.0.1:9"]);
+        });
+    }
+
+    #[test]
+    fn a_resolvers_code_becomes_gaierror() {
+        Python::initialize();
+        Python::attach(|py| {
+            let raised = PyErr::from(Error::from_resolver(libc::EAI_NONAME));
+            assert!(raised.is_instance_of::<gaierror>(py));
+            let errno: i32 = raised
+                .value(py)
+                .getattr("errno")
+                .unwrap()
+                .extract()
+                .unwrap();
+            assert_eq!(errno, libc::EAI_NONAME);
+        });
+    }
+}
