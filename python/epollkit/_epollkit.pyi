@@ -33,7 +33,7 @@ class ClosedLoop:
     """
     def __enter__(self, /) -> ClosedLoop: ...
     def __exit__(self, /, *_exception: "object") -> "None": ...
-    def __new__(cls, /, sockets: SupportsGetItem[int, Socket], message: ReadableBuffer, *, duration: SupportsFloat | SupportsIndex | None = None, messages: SupportsIndex | None = None) -> ClosedLoop: ...
+    def __new__(cls, /, sockets: SupportsGetItem[int, Socket], message: ReadableBuffer, *, duration: float | None = None, messages: SupportsIndex | None = None) -> ClosedLoop: ...
     def __repr__(self, /) -> str: ...
     @property
     def done(self, /) -> bool:
@@ -45,7 +45,7 @@ class ClosedLoop:
         """
         Messages completed so far.
         """
-    def result(self, /, timeout: SupportsFloat | SupportsIndex | None = None) -> LoopResult:
+    def result(self, /, timeout: float | None = None) -> LoopResult:
         """
         Wait for the end of the run.
 
@@ -330,7 +330,7 @@ class Epoll:
             FileNotFoundError: ENOENT, not registered.
             OSError: EBADF, EINVAL (EPOLLEXCLUSIVE cannot be modified).
         """
-    def poll(self, /, timeout: SupportsFloat | SupportsIndex | None = None, maxevents: SupportsIndex = ...) -> "list[tuple[int, int]]":
+    def poll(self, /, timeout: float | None = None, maxevents: SupportsIndex = ...) -> "list[tuple[int, int]]":
         """
         Wait for events, as `select.epoll.poll`.
 
@@ -395,7 +395,7 @@ class Epoll:
             FileNotFoundError: ENOENT, not registered.
             OSError: EBADF, the number is closed.
         """
-    def wait(self, /, timeout: SupportsFloat | SupportsIndex | None = None, maxevents: SupportsIndex = ...) -> Events:
+    def wait(self, /, timeout: float | None = None, maxevents: SupportsIndex = ...) -> Events:
         """
         Wait for events that carry their data.
 
@@ -622,7 +622,7 @@ class Peer:
         """
         `scheme://host:port`, or `scheme+unix:path` for a Unix socket.
         """
-    def wait_until(self, /, predicate: "Callable[[Counters], object]", timeout: SupportsFloat | SupportsIndex | None = ...) -> Counters:
+    def wait_until(self, /, predicate: "Callable[[Counters], object]", timeout: float | None = ...) -> Counters:
         """
         Wait until the counters say what you want to see. Asked after each turn of the loop: no
         sleeping, no missed state.
@@ -667,7 +667,7 @@ class Socket:
     """
     def __enter__(self, /) -> Socket: ...
     def __exit__(self, /, *_exception: "object") -> "None": ...
-    def __new__(cls, /, family: SupportsIndex = ..., type: SupportsIndex = ..., proto: SupportsIndex = ..., fileno: FileDescriptorLike | None = None, *, timeout: SupportsFloat | SupportsIndex | None = ...) -> Socket: ...
+    def __new__(cls, /, family: SupportsIndex = ..., type: SupportsIndex = ..., proto: SupportsIndex = ..., fileno: FileDescriptorLike | None = None, *, timeout: float | None = ...) -> Socket: ...
     def __repr__(self, /) -> str: ...
     def accept(self, /) -> "tuple[Socket, Any]":
         """
@@ -995,7 +995,7 @@ class Socket:
             OSError: ENOPROTOOPT, EINVAL, EPERM, ...
             TypeError: a value of another type; `optlen` without None, or None without it.
         """
-    def settimeout(self, /, timeout: SupportsFloat | SupportsIndex | None) -> None:
+    def settimeout(self, /, timeout: float | None) -> None:
         """
         Set the seconds that a call may wait.
 
@@ -1049,7 +1049,7 @@ class Socket:
         SOCK_*.
         """
 
-def connect(address: tuple[Any, ...] | str | ReadableBuffer, timeout: SupportsFloat | SupportsIndex | None = None, *, source_address: tuple[Any, ...] | str | ReadableBuffer | None = None, options: Iterable[tuple[int, int, int | ReadableBuffer]] = ...) -> Socket:
+def connect(address: tuple[Any, ...] | str | ReadableBuffer, timeout: float | None = None, *, source_address: tuple[Any, ...] | str | ReadableBuffer | None = None, options: Iterable[tuple[int, int, int | ReadableBuffer]] = ...) -> Socket:
     """
     Connect to an address or a host, within one deadline.
 
@@ -1078,7 +1078,7 @@ def connect(address: tuple[Any, ...] | str | ReadableBuffer, timeout: SupportsFl
         RFC 8305 https://www.rfc-editor.org/rfc/rfc8305
     """
 
-def connect_many(addresses: Iterable[tuple[Any, ...] | str | ReadableBuffer], *, timeout: SupportsFloat | SupportsIndex | None = None, concurrency: SupportsIndex = 1024, source_address: tuple[Any, ...] | str | ReadableBuffer | None = None, options: Iterable[tuple[int, int, int | ReadableBuffer]] = ...) -> ConnectMany:
+def connect_many(addresses: Iterable[tuple[Any, ...] | str | ReadableBuffer], *, timeout: float | None = None, concurrency: SupportsIndex = 1024, source_address: tuple[Any, ...] | str | ReadableBuffer | None = None, options: Iterable[tuple[int, int, int | ReadableBuffer]] = ...) -> ConnectMany:
     """
     Connect to many addresses in one native loop.
 

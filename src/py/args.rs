@@ -17,29 +17,61 @@ use super::hint;
 use super::socket::Socket;
 use crate::net::{Addr, Options, resolve};
 
-/// Seconds as a Python float, `None` for ever. Refuses NaN and infinity; the sign is the caller's.
-pub(super) fn duration(seconds: f64) -> PyResult<Duration> {
-    if seconds.is_nan() {
-        return Err(PyValueError::new_err("Invalid value NaN (not a number)"));
+/// Seconds as a Python number: what is below zero means an error to some and for ever to others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Seconds {
+    Negative,
+    Length(Duration),
+}
+
+impl Seconds {
+    /// Not at all.
+    pub(super) const ZERO: Self = Self::Length(Duration::ZERO);
+}
+
+impl<'py> FromPyObject<'_, 'py> for Seconds {
+    type Error = PyErr;
+
+    const INPUT_TYPE: PyStaticExpr = hint::FLOAT;
+
+    #[inline]
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        // First, for poll(0): by way of a float an int would cost an object more.
+        if let Ok(number) = object.cast::<PyInt>() {
+            let seconds = number.extract::<i64>()?;
+            let length = u64::try_from(seconds).map(Duration::from_secs);
+            return Ok(length.map_or(Self::Negative, Self::Length));
+        }
+        let seconds = object.extract::<f64>()?;
+        if seconds.is_nan() {
+            return Err(PyValueError::new_err("Invalid value NaN (not a number)"));
+        }
+        if seconds < 0.0 {
+            return Ok(Self::Negative);
+        }
+        Duration::try_from_secs_f64(seconds)
+            .map(Self::Length)
+            .map_err(|_| {
+                PyOverflowError::new_err(format!("timeout of {seconds} s is out of range"))
+            })
     }
-    Duration::try_from_secs_f64(seconds)
-        .map_err(|_| PyOverflowError::new_err(format!("timeout of {seconds} s is out of range")))
 }
 
 /// A time-out where a negative number means an error.
-pub(super) fn timeout(seconds: Option<f64>) -> PyResult<Option<Duration>> {
+pub(super) fn timeout(seconds: Option<Seconds>) -> PyResult<Option<Duration>> {
     match seconds {
-        Some(seconds) if seconds < 0.0 => Err(PyValueError::new_err("Timeout value out of range")),
-        seconds => seconds.map(duration).transpose(),
+        Some(Seconds::Negative) => Err(PyValueError::new_err("Timeout value out of range")),
+        Some(Seconds::Length(length)) => Ok(Some(length)),
+        None => Ok(None),
     }
 }
 
 /// A time-out where a negative number means for ever, as in `select.epoll.poll`.
-pub(super) fn patience(seconds: Option<f64>) -> PyResult<Option<Duration>> {
-    seconds
-        .filter(|seconds| seconds.is_nan() || *seconds >= 0.0)
-        .map(duration)
-        .transpose()
+pub(super) fn patience(seconds: Option<Seconds>) -> Option<Duration> {
+    match seconds {
+        Some(Seconds::Length(length)) => Some(length),
+        Some(Seconds::Negative) | None => None,
+    }
 }
 
 /// An int, or an object with `fileno()`: a descriptor number that is not negative.

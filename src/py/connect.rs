@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyIterator, PyTuple};
 
-use super::args::{self, Address, SocketOptions, Target};
+use super::args::{self, Address, Seconds, SocketOptions, Target};
 use super::error::{ignore_poison, with_note};
 use super::objects::AddressesArg;
 use super::recv::os_error;
@@ -52,7 +52,7 @@ const RESOLVER_SLICE: Duration = Duration::from_millis(50);
 pub(crate) fn connect(
     py: Python<'_>,
     address: Address<'_>,
-    timeout: Option<f64>,
+    timeout: Option<Seconds>,
     source_address: Option<Address<'_>>,
     options: SocketOptions,
 ) -> PyResult<Socket> {
@@ -121,7 +121,7 @@ fn all_failed(py: Python<'_>, failures: Vec<Error>) -> PyErr {
 #[pyo3(signature = (addresses, *, timeout = None, concurrency = 1024, source_address = None, options = SocketOptions::default()))]
 pub(crate) fn connect_many(
     addresses: AddressesArg<'_>,
-    timeout: Option<f64>,
+    timeout: Option<Seconds>,
     concurrency: usize,
     source_address: Option<Address<'_>>,
     options: SocketOptions,

@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyInt, PyList, PyTuple, PyWeakrefReference};
 
-use super::args::{self, Fileno, Mask};
+use super::args::{self, Fileno, Mask, Seconds};
 use super::error::{closed_epoll, ignore_poison, of_epoll};
 use super::event::Events;
 use super::hint;
@@ -159,7 +159,7 @@ impl Epoll {
     fn wait_then<R>(
         &self,
         py: Python<'_>,
-        timeout: Option<f64>,
+        timeout: Option<Seconds>,
         max_events: isize,
         read: impl FnOnce(&[RawEvent]) -> R,
     ) -> PyResult<R> {
@@ -177,11 +177,11 @@ impl Epoll {
     fn wait_into(
         &self,
         py: Python<'_>,
-        timeout: Option<f64>,
+        timeout: Option<Seconds>,
         max_events: isize,
         events: &mut Vec<RawEvent>,
     ) -> PyResult<()> {
-        let patience = args::patience(timeout)?;
+        let patience = args::patience(timeout);
         let max_events = match usize::try_from(max_events) {
             Ok(most) if most > 0 => most.min(MOST_EVENTS),
             _ if max_events == -1 => DEFAULT_MAX_EVENTS,
@@ -416,7 +416,7 @@ impl Epoll {
     fn poll<'py>(
         &self,
         py: Python<'py>,
-        timeout: Option<f64>,
+        timeout: Option<Seconds>,
         maxevents: isize,
     ) -> PyResult<Bound<'py, PyList>> {
         self.wait_then(py, timeout, maxevents, |events| {
@@ -440,9 +440,14 @@ impl Epoll {
     ///     ClosedEpollError: the set is closed, before or during the wait.
     ///     ValueError: maxevents of 0 or below -1.
     #[pyo3(signature = (timeout = None, maxevents = -1))]
-    fn wait(slf: &Bound<'_, Self>, timeout: Option<f64>, maxevents: isize) -> PyResult<Events> {
-        let wrap = |events: &[RawEvent]| Events::new(slf.clone().unbind(), events);
-        slf.get().wait_then(slf.py(), timeout, maxevents, wrap)
+    fn wait(
+        slf: &Bound<'_, Self>,
+        timeout: Option<Seconds>,
+        maxevents: isize,
+    ) -> PyResult<Py<Events>> {
+        let py = slf.py();
+        slf.get()
+            .wait_then(py, timeout, maxevents, |events| Events::of(slf, events))?
     }
 
     fn __enter__(slf: Py<Self>) -> PyResult<Py<Self>> {

@@ -113,20 +113,43 @@ impl Event {
 #[pyclass(frozen, module = "epollkit")]
 #[derive(Debug)]
 pub(crate) struct Events {
-    epoll: Py<Epoll>,
+    /// `None` where there are no events.
+    epoll: Option<Py<Epoll>>,
     raw: Box<[RawEvent]>,
 }
 
 impl Events {
-    pub(super) fn new(epoll: Py<Epoll>, raw: &[RawEvent]) -> Self {
-        Self {
-            epoll,
-            raw: raw.into(),
+    pub(super) fn of(epoll: &Bound<'_, Epoll>, raw: &[RawEvent]) -> PyResult<Py<Self>> {
+        // Nothing distinguishes one empty result from another, and loops that poll make many.
+        static EMPTY: PyOnceLock<Py<Events>> = PyOnceLock::new();
+        let py = epoll.py();
+        if raw.is_empty() {
+            let nothing = || {
+                Py::new(
+                    py,
+                    Self {
+                        epoll: None,
+                        raw: Box::default(),
+                    },
+                )
+            };
+            return Ok(EMPTY.get_or_try_init(py, nothing)?.clone_ref(py));
         }
+        Py::new(
+            py,
+            Self {
+                epoll: Some(epoll.clone().unbind()),
+                raw: raw.into(),
+            },
+        )
+    }
+
+    fn live_data(&self, py: Python<'_>, raw: RawEvent) -> Option<Py<PyAny>> {
+        self.epoll.as_ref()?.get().live_data(py, raw.token())
     }
 
     fn event(&self, py: Python<'_>, raw: RawEvent) -> Option<Event> {
-        let data = self.epoll.get().live_data(py, raw.token())?;
+        let data = self.live_data(py, raw)?;
         let flags = EventFlags::from_bits_retain(raw.flags());
         Some(Event {
             fd: fd_of(raw.token()),
@@ -155,7 +178,7 @@ impl Events {
     }
 
     fn __len__(&self, py: Python<'_>) -> usize {
-        let is_live = |raw: &&RawEvent| self.epoll.get().live_data(py, raw.token()).is_some();
+        let is_live = |raw: &&RawEvent| self.live_data(py, **raw).is_some();
         self.raw.iter().filter(is_live).count()
     }
 

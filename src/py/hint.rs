@@ -14,6 +14,8 @@ const NONE: PyStaticExpr = PyStaticExpr::Constant {
 pub(super) const ANY: PyStaticExpr = type_hint_identifier!("typing", "Any");
 /// `int`, subclasses included.
 pub(super) const INT: PyStaticExpr = type_hint_identifier!("builtins", "int");
+/// `float`, which for type checkers includes `int`.
+pub(super) const FLOAT: PyStaticExpr = type_hint_identifier!("builtins", "float");
 /// What has a descriptor: an int, or an object with `fileno()`.
 pub(super) const FILE_DESCRIPTOR_LIKE: PyStaticExpr =
     type_hint_identifier!("_typeshed", "FileDescriptorLike");

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::args;
+use super::args::{self, Seconds};
 use super::buffer::Data;
 use super::error::WaitTimeout;
 use super::objects::ReadableArg;
@@ -49,7 +49,7 @@ impl ClosedLoop {
     fn new(
         sockets: Vec<Py<Socket>>,
         message: ReadableArg<'_>,
-        duration: Option<f64>,
+        duration: Option<Seconds>,
         messages: Option<i64>,
     ) -> PyResult<Self> {
         let message = Data::get(&message.0)?.to_vec();
@@ -107,8 +107,8 @@ impl ClosedLoop {
     ///     WaitTimeout: not over within the time; the run goes on.
     ///     HarnessError: the native thread broke.
     #[pyo3(signature = (timeout = None))]
-    fn result(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<LoopResult> {
-        let seconds = timeout.unwrap_or(f64::INFINITY);
+    fn result(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<LoopResult> {
+        let since = Instant::now();
         let deadline = Deadline::after(args::timeout(timeout)?);
         loop {
             let left = deadline
@@ -122,7 +122,8 @@ impl ClosedLoop {
             py.check_signals()?;
             if deadline.has_passed() {
                 let seen = format!("{} messages completed", self.run.progress());
-                return Err(WaitTimeout::new_err(("the end of the run", seen, seconds)));
+                let elapsed = since.elapsed().as_secs_f64();
+                return Err(WaitTimeout::new_err(("the end of the run", seen, elapsed)));
             }
         }
     }

@@ -6,7 +6,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::args::{self, Address, Target, address_to_py};
+use super::args::{self, Address, Seconds, Target, address_to_py};
 use super::error::{HarnessError, WaitTimeout};
 use crate::error::{Error, Failure};
 use crate::net::{Addr, resolve};
@@ -16,6 +16,9 @@ use crate::sys::clock::Deadline;
 /// How long a wait for a turn goes on before signals are looked at: a condition variable, unlike a
 /// system call, is not interrupted by them.
 const SIGNAL_SLICE: Duration = Duration::from_millis(50);
+
+/// How long `wait_until` waits unless told otherwise.
+const DEFAULT_TIMEOUT: Seconds = Seconds::Length(Duration::from_secs(5));
 
 /// Start a native peer. `epollkit.serve.echo` and its siblings call this.
 ///
@@ -170,12 +173,12 @@ impl Peer {
     ///
     /// Raises:
     ///     WaitTimeout: not within the time, or the peer has ended; has the last counters seen.
-    #[pyo3(signature = (predicate: "Callable[[Counters], object]", timeout = Some(5.0)))]
+    #[pyo3(signature = (predicate: "Callable[[Counters], object]", timeout = Some(DEFAULT_TIMEOUT)))]
     fn wait_until(
         &self,
         py: Python<'_>,
         predicate: &Bound<'_, PyAny>,
-        timeout: Option<f64>,
+        timeout: Option<Seconds>,
     ) -> PyResult<Py<Counters>> {
         let since = Instant::now();
         let deadline = Deadline::after(args::timeout(timeout)?);

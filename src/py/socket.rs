@@ -10,7 +10,7 @@ use pyo3::exceptions::{
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
-use super::args::{self, Address, address_to_py};
+use super::args::{self, Address, Seconds, address_to_py};
 use super::buffer::{Data, Room};
 use super::error::with_note;
 use super::objects::{Family, Kind, OptionArg, ReadableArg, StdlibSocket, WritableArg};
@@ -111,13 +111,13 @@ impl Socket {
 #[pymethods]
 impl Socket {
     #[new]
-    #[pyo3(signature = (family = -1, r#type = -1, proto = -1, fileno = None, *, timeout = Some(0.0)))]
+    #[pyo3(signature = (family = -1, r#type = -1, proto = -1, fileno = None, *, timeout = Some(Seconds::ZERO)))]
     fn new(
         family: i32,
         r#type: i32,
         proto: i32,
         fileno: Option<args::Fileno>,
-        timeout: Option<f64>,
+        timeout: Option<Seconds>,
     ) -> PyResult<Self> {
         let timeout = args::timeout(timeout)?;
         let known = |value: i32| (value != -1).then_some(value);
@@ -597,7 +597,7 @@ impl Socket {
     ///
     /// Raises:
     ///     ValueError: a negative number.
-    fn settimeout(&self, timeout: Option<f64>) -> PyResult<()> {
+    fn settimeout(&self, timeout: Option<Seconds>) -> PyResult<()> {
         self.timeout.set(args::timeout(timeout)?);
         Ok(())
     }

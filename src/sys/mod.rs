@@ -26,10 +26,10 @@ fn cvt(result: libc::c_int) -> io::Result<libc::c_int> {
     }
 }
 
-/// [`cvt`] for the calls that return a byte count.
+/// [`cvt`] for the calls that return a byte count (`ssize_t`, or `long` through syscall(2)).
 #[inline]
-fn cvt_len(result: libc::ssize_t) -> io::Result<usize> {
-    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+fn cvt_len(result: impl TryInto<usize>) -> io::Result<usize> {
+    result.try_into().map_err(|_| io::Error::last_os_error())
 }
 
 /// The errno's text, as strerror(3) has it.

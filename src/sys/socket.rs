@@ -2,6 +2,10 @@
 //! The socket calls of the hot path, sorted by name: buffers in, counts out, nothing retried.
 //!
 //! Calls that take an address go through socket2 in `net`.
+//!
+//! recv(2) and send(2) go to the kernel by number. The C library's are cancellation points
+//! (pthreads(7)): in a process with threads each pays two atomic operations to allow a
+//! pthread_cancel(3) that nobody here ever makes.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -142,8 +146,9 @@ pub unsafe fn recv_raw(
     length: usize,
     flags: libc::c_int,
 ) -> io::Result<usize> {
-    // SAFETY: the caller's promise.
-    cvt_len(unsafe { libc::recv(fd.as_raw_fd(), start.cast(), length, flags) })
+    let (fd, nobody) = (fd.as_raw_fd(), ptr::null_mut::<libc::sockaddr>());
+    // SAFETY: the caller's promise; the sender's address is not asked for.
+    cvt_len(unsafe { libc::syscall(libc::SYS_recvfrom, fd, start, length, flags, nobody, nobody) })
 }
 
 /// send(2). `MSG_NOSIGNAL` is always set: `EPIPE`, never a signal.
@@ -173,9 +178,10 @@ pub unsafe fn send_raw(
     length: usize,
     flags: libc::c_int,
 ) -> io::Result<usize> {
+    let (fd, nobody) = (fd.as_raw_fd(), ptr::null::<libc::sockaddr>());
     let flags = flags | libc::MSG_NOSIGNAL;
-    // SAFETY: the caller's promise.
-    cvt_len(unsafe { libc::send(fd.as_raw_fd(), start.cast(), length, flags) })
+    // SAFETY: the caller's promise; no address is given.
+    cvt_len(unsafe { libc::syscall(libc::SYS_sendto, fd, start, length, flags, nobody, 0) })
 }
 
 /// setsockopt(2) from raw bytes.
