@@ -18,7 +18,8 @@ from select import (
     EPOLLWRNORM,
 )
 
-from epollkit import load, serve
+from epollkit import limits, load, serve
+from epollkit._doctor import Report, doctor
 from epollkit._epollkit import (
     Connecting,
     ConnectMany,
@@ -68,10 +69,13 @@ __all__ = [
     "Events",
     "HarnessError",
     "Peer",
+    "Report",
     "Socket",
     "WaitTimeout",
     "connect",
     "connect_many",
+    "doctor",
+    "limits",
     "load",
     "serve",
 ]

@@ -11,13 +11,11 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from epollkit.limits import file_limit
 
-__all__ = ["Report", "Row", "Verdict", "doctor"]
-
-Verdict: TypeAlias = Literal["ok", "low", "unknown"]
+__all__ = ["Report", "Row", "doctor"]
 
 _SYS_EPOLL_PWAIT2 = 441
 """The same number on every architecture that got it in the common table (all but Alpha)."""
@@ -36,7 +34,7 @@ class Row:
     """What it is here."""
     meaning: str
     """What that does to a program with many sockets."""
-    verdict: Verdict
+    verdict: Literal["ok", "low", "unknown"]
     """`low` if it will be in the way; `unknown` if it could not be read, as in some containers."""
     fix: str
     """How to raise it."""
@@ -197,6 +195,12 @@ def _read(root: Path, name: str) -> str | None:
         return None
 
 
+def _verdict(fine: bool | None) -> Literal["ok", "low", "unknown"]:  # noqa: FBT001 - the question
+    if fine is None:
+        return "unknown"
+    return "ok" if fine else "low"
+
+
 def _number(value: int) -> str:
     return "no limit" if value >= _NO_LIMIT else f"{value:,}"
 
@@ -209,8 +213,9 @@ def _sysctl(root: Path, check: _Sysctl) -> Row:
         found = None
     if found is None:
         return Row(check.name, "?", check.meaning, "unknown", check.fix)
-    verdict: Verdict = "ok" if found >= check.enough else "low"
-    return Row(check.name, _number(found) + check.unit, check.meaning, verdict, check.fix)
+    value = _number(found) + check.unit
+    verdict = _verdict(found >= check.enough)
+    return Row(check.name, value, check.meaning, verdict, check.fix)
 
 
 def _kernel() -> Row:
@@ -221,9 +226,9 @@ def _kernel() -> Row:
         False: "no epoll_pwait2: time-outs are rounded up to the millisecond",
         None: "could not ask for epoll_pwait2 (Linux 5.11)",
     }[there]
-    verdict: Verdict = {True: "ok", False: "low", None: "unknown"}[there]  # type: ignore[assignment]
     fix = "Linux 5.11 or later; in a container, a seccomp profile that lets it through"
-    return Row("Linux", platform.release().partition("-")[0], meaning, verdict, fix)
+    version = platform.release().partition("-")[0]
+    return Row("Linux", version, meaning, _verdict(there), fix)
 
 
 def _has_epoll_pwait2() -> bool | None:

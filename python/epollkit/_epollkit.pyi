@@ -3,7 +3,7 @@ The native half of epollkit.
 """
 
 from _typeshed import FileDescriptorLike, ReadableBuffer, SupportsGetItem, WriteableBuffer
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from epollkit._flags import EventFlags
 from socket import AddressFamily, SocketKind, socket
 from typing import Any, SupportsFloat, SupportsIndex, final
@@ -622,7 +622,7 @@ class Peer:
         """
         `scheme://host:port`, or `scheme+unix:path` for a Unix socket.
         """
-    def wait_until(self, /, predicate: "Callable[[Counters], object]", timeout: float | None = ...) -> Counters:
+    def wait_until(self, /, predicate: Callable[[Counters], object], timeout: float | None = ...) -> Counters:
         """
         Wait until the counters say what you want to see. Asked after each turn of the loop: no
         sleeping, no missed state.

@@ -14,16 +14,13 @@ would explain nothing: hence the row of arrivals.
 import contextlib
 import select
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal
 
 from epollkit import EPOLLET, EPOLLIN, EPOLLONESHOT, Epoll, Socket, WaitTimeout
 
-__all__ = ["LANES", "STEPS", "Mark", "Observation", "Step", "explain", "legend", "render", "run"]
-
-Operation: TypeAlias = Literal["wait", "send", "recv", "rearm", "drain"]
-Mark: TypeAlias = Literal["delivered", "empty", "rearmed"]
+__all__ = ["LANES", "STEPS", "Observation", "Step", "explain", "legend", "render", "run"]
 
 LANES: Final = {
     "LT": EPOLLIN,
@@ -40,7 +37,7 @@ _MUST_ARRIVE = 5.0
 class Step:
     """One thing to do: `send` and `recv` with a number of bytes, the others without."""
 
-    operation: Operation
+    operation: Literal["wait", "send", "recv", "rearm", "drain"]
     size: int = 0
 
     def __str__(self) -> str:
@@ -77,7 +74,7 @@ class Observation:
     """What poll(2) says of the level."""
     arrived: bool
     """The step made new bytes arrive."""
-    marks: dict[str, Mark]
+    marks: dict[str, str]
     """By lane, for a wait and a rearm; empty for the other steps."""
 
 
@@ -106,7 +103,7 @@ def run(steps: Sequence[Step] = STEPS) -> tuple[Observation, ...]:
 
 
 @contextlib.contextmanager
-def _connection() -> Iterator[tuple[Socket, Socket]]:
+def _connection() -> Generator[tuple[Socket, Socket]]:
     """Both ends of a TCP connection over loopback."""
     with Socket(timeout=_MUST_ARRIVE) as listener:
         listener.bind(("127.0.0.1", 0))
@@ -122,7 +119,7 @@ def _observe(
     step: Step, near: Socket, far: Socket, arrivals: Epoll, lanes: dict[str, Epoll]
 ) -> Observation:
     """Perform one step and look."""
-    moved, arrived, marks = 0, False, dict[str, Mark]()
+    moved, arrived, marks = 0, False, dict[str, str]()
     match step.operation:
         case "wait":
             for name, lane in lanes.items():
@@ -169,7 +166,7 @@ class _Glyphs:
     high: str
     fall: str
     arrival: str
-    marks: dict[Mark, str]
+    marks: dict[str, str]
 
 
 _UNICODE = _Glyphs(

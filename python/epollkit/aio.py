@@ -90,36 +90,50 @@ async def _first_of(
     waiting = list(addresses)
     attempts: set[asyncio.Task[Socket]] = set()
     failures: list[OSError] = []
+    winner: asyncio.Task[Socket] | None = None
     try:
-        while waiting or attempts:
+        while winner is None and (waiting or attempts):
             if waiting:
                 attempt = _attempt(waiting.pop(0), source_address, options)
                 attempts.add(asyncio.ensure_future(attempt))
-            done, attempts = await asyncio.wait(
+            done, _ = await asyncio.wait(
                 attempts,
                 timeout=_ATTEMPT_DELAY if waiting else None,
                 return_when=asyncio.FIRST_COMPLETED,
             )
-            winners = []
             for task in done:
-                try:
-                    winners.append(task.result())
-                except OSError as failure:
-                    failures.append(failure)
-            if winners:
-                for spare in winners[1:]:
-                    spare.close()
-                return winners[0]
-    finally:
+                error = task.exception()
+                if error is None:
+                    winner = task
+                    continue
+                attempts.remove(task)
+                if not isinstance(error, OSError):
+                    raise error
+                failures.append(error)
+    except BaseException:
         await _abandon(attempts)
+        raise
+    if winner is None:
+        raise _all_failed(failures)
+    attempts.remove(winner)
+    try:
+        await _abandon(attempts)
+    except BaseException:
+        winner.result().close()
+        raise
+    return winner.result()
+
+
+def _all_failed(failures: Sequence[OSError]) -> OSError:
+    """The first failure; the others are its notes."""
     first, *others = failures
     for error in others:
-        first.add_note(" ".join(getattr(error, "__notes__", [])) + f": {error}")
-    raise first
+        first.add_note(": ".join([*getattr(error, "__notes__", []), str(error)]))
+    return first
 
 
 async def _abandon(attempts: set[asyncio.Task[Socket]]) -> None:
-    """Cancel the losers, and close those that had just won."""
+    """Cancel what is under way, and close what has just connected."""
     for task in attempts:
         task.cancel()
     for outcome in await asyncio.gather(*attempts, return_exceptions=True):

@@ -6,12 +6,11 @@ what binds; the process may raise it to the hard limit by itself, so that is usu
 
 import errno
 import resource
-from pathlib import Path
 from typing import NamedTuple
 
 __all__ = ["FileLimit", "file_limit", "raise_nofile"]
 
-_NR_OPEN = Path("/proc/sys/fs/nr_open")
+_NR_OPEN = "/proc/sys/fs/nr_open"
 _NR_OPEN_DEFAULT = 1024 * 1024
 """The kernel's own default, for where /proc/sys is not readable."""
 
@@ -88,6 +87,7 @@ def raise_nofile(wanted: int | None = None) -> FileLimit:
 def _nr_open() -> int:
     """fs.nr_open: the ceiling of every hard limit."""
     try:
-        return int(_NR_OPEN.read_text())
+        with open(_NR_OPEN, encoding="ascii") as file:  # noqa: PTH123 - pathlib would double the import
+            return int(file.read())
     except (OSError, ValueError):
         return _NR_OPEN_DEFAULT

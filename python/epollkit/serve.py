@@ -10,14 +10,12 @@ queue when descriptors return. Data are sent first; EPOLLOUT is armed only for w
 until that is out the connection is not read: memory stays bounded.
 """
 
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from epollkit._epollkit import Counters, Peer
 from epollkit._epollkit import serve as _serve
 
 __all__ = ["Counters", "Peer", "chargen", "discard", "echo"]
-
-Trigger: TypeAlias = Literal["edge", "level"]
 
 
 def echo(
@@ -25,7 +23,7 @@ def echo(
     port: int = 0,
     *,
     unix: str | bytes | None = None,
-    trigger: Trigger = "edge",
+    trigger: Literal["edge", "level"] = "edge",
     max_connections: int | None = None,
     backlog: int = 4096,
 ) -> Peer:
@@ -58,7 +56,7 @@ def discard(
     port: int = 0,
     *,
     unix: str | bytes | None = None,
-    trigger: Trigger = "edge",
+    trigger: Literal["edge", "level"] = "edge",
     max_connections: int | None = None,
     backlog: int = 4096,
 ) -> Peer:
@@ -75,7 +73,7 @@ def chargen(
     port: int = 0,
     *,
     unix: str | bytes | None = None,
-    trigger: Trigger = "edge",
+    trigger: Literal["edge", "level"] = "edge",
     max_connections: int | None = None,
     backlog: int = 4096,
 ) -> Peer:
@@ -95,7 +93,7 @@ def _start(  # noqa: PLR0917 - the public signatures' arguments, in their order
     host: str,
     port: int,
     unix: str | bytes | None,
-    trigger: Trigger,
+    trigger: Literal["edge", "level"],
     max_connections: int | None,
     backlog: int,
 ) -> Peer:

@@ -27,6 +27,8 @@ macro_rules! object_of_kind {
     };
 }
 
+pub(super) use object_of_kind;
+
 object_of_kind!(/// Bytes to send.
     ReadableArg, hint::READABLE_BUFFER);
 object_of_kind!(/// Room to receive into.

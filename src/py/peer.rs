@@ -3,11 +3,14 @@
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyValueError;
+use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use pyo3::{type_hint_identifier, type_hint_subscript};
 
 use super::args::{self, Address, Seconds, Target, address_to_py};
 use super::error::{HarnessError, WaitTimeout};
+use super::objects::object_of_kind;
 use crate::error::{Error, Failure};
 use crate::net::{Addr, resolve};
 use crate::peer::{self, Handle, Options, Service, Snapshot, Trigger};
@@ -173,13 +176,14 @@ impl Peer {
     ///
     /// Raises:
     ///     WaitTimeout: not within the time, or the peer has ended; has the last counters seen.
-    #[pyo3(signature = (predicate: "Callable[[Counters], object]", timeout = Some(DEFAULT_TIMEOUT)))]
+    #[pyo3(signature = (predicate, timeout = Some(DEFAULT_TIMEOUT)))]
     fn wait_until(
         &self,
         py: Python<'_>,
-        predicate: &Bound<'_, PyAny>,
+        predicate: PredicateArg<'_>,
         timeout: Option<Seconds>,
     ) -> PyResult<Py<Counters>> {
+        let predicate = &predicate.0;
         let since = Instant::now();
         let deadline = Deadline::after(args::timeout(timeout)?);
         let mut snapshot = self.handle.snapshot();
@@ -232,6 +236,13 @@ impl Peer {
         )
     }
 }
+
+object_of_kind!(/// Says of `Counters` whether they are what is waited for.
+PredicateArg, type_hint_subscript!(
+    type_hint_identifier!("collections.abc", "Callable"),
+    PyStaticExpr::List { elts: &[<Counters as pyo3::PyTypeInfo>::TYPE_HINT] },
+    type_hint_identifier!("builtins", "object")
+));
 
 /// A native thread's failure as Python's exception.
 pub(super) fn broken(failure: Failure) -> PyErr {

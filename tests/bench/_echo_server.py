@@ -3,8 +3,6 @@
 It prints its port on 127.0.0.1 and serves until its stdin ends or it is killed.
 """
 
-# ruff: noqa: T201 - its stdout is how it answers
-
 from __future__ import annotations
 
 import asyncio

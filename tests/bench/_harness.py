@@ -5,8 +5,6 @@ other, and each round rotates the order, so that a machine that gets slower mean
 sides alike. Ratios are taken within a round; what is printed is their median, quartiles and range.
 """
 
-# ruff: noqa: T201 - printing is what it is for
-
 from __future__ import annotations
 
 import argparse
@@ -251,7 +249,7 @@ def compiled(*names: str) -> Iterator[list[Path]]:
         for name, program in zip(names, programs, strict=True):
             flags = ["-O2", "-std=gnu11", "-Wall", "-Wextra", "-Werror"]
             command: list[str | Path] = [compiler, *flags, "-o", program, HERE / name]
-            subprocess.run(command, check=True)  # noqa: S603 - our own files
+            subprocess.run(command, check=True)
         yield programs
 
 
@@ -272,7 +270,7 @@ class Process:
     def __init__(self, command: Sequence[str | Path], cpu: int) -> None:
         self._command = " ".join(map(str, command))
         with on_cpu(cpu):
-            self._process = subprocess.Popen(  # noqa: S603 - our own files
+            self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
             )
 

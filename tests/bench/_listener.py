@@ -10,8 +10,6 @@ measure a retransmission timer of one second. A reset leaves no TIME_WAIT behind
 starts with fewer ports or a fuller table than the one before.
 """
 
-# ruff: noqa: T201 - its stdout is how it answers
-
 from __future__ import annotations
 
 import math

@@ -85,8 +85,9 @@ def connecting() -> None:
     assert_type(epollkit.connect(("localhost", 80), timeout=1.0, options=options), Socket)
     assert_type(epollkit.connect("/run/x", source_address=None), Socket)
     results = epollkit.connect_many([("::1", 80), b"\0abstract"], timeout=1.0, concurrency=10)
-    assert_type(iter(results), Iterator[ConnectResult])
-    for result in results:
+    assert_type(results, epollkit.ConnectMany)
+    ended: Iterator[ConnectResult] = results
+    for result in ended:
         assert_type(result.index, int)
         assert_type(result.socket, Socket | None)
         assert_type(result.error, OSError | None)

@@ -60,7 +60,7 @@ class Outcome:
 
     def problems(self) -> list[str]:
         """What went wrong on the way, a sentence each."""
-        found = []
+        found: list[str] = []
         if failures := self.connected.failures:
             reasons = Counter(failure.strerror for failure in failures)
             told = ", ".join(f"{reason}: {count:,}" for reason, count in reasons.items())

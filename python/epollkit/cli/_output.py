@@ -10,8 +10,8 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -32,6 +32,14 @@ __all__ = [
 _LAST_PORT = 0xFFFF
 
 
+class Subparsers(Protocol):
+    """What `ArgumentParser.add_subparsers` returns; argparse has no public name for it."""
+
+    def add_parser(self, name: str, **settings: Any) -> argparse.ArgumentParser:  # noqa: ANN401
+        """Declare a subcommand."""
+        ...
+
+
 class ExitCode(enum.IntEnum):
     """What the command's exit tells; `epollkit --help` lists them."""
 
@@ -44,7 +52,7 @@ class ExitCode(enum.IntEnum):
     """Nobody reads stdout any more: 128 + SIGPIPE."""
 
 
-class Failure(Exception):  # noqa: N818 - it is an outcome, shown as one line
+class Failure(Exception):
     """An expected way to fail: its message, without a traceback, and exit code 1."""
 
 
@@ -97,7 +105,7 @@ class Output:
         return False
 
     @contextlib.contextmanager
-    def progress(self, title: str, total: float | None) -> Iterator[Callable[[float, str], None]]:
+    def progress(self, title: str, total: float | None) -> Generator[Callable[[float, str], None]]:
         """A progress bar on stderr while the block runs; none unless that is a terminal.
 
         Args:

@@ -9,7 +9,7 @@ import importlib.resources
 import sys
 from typing import Final
 
-from epollkit.cli._output import ExitCode, Output, add_common_options
+from epollkit.cli._output import ExitCode, Output, Subparsers, add_common_options
 
 __all__ = ["SHELLS", "add_to", "file_name"]
 
@@ -24,7 +24,7 @@ to switch it on:
 """
 
 
-def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_to(subparsers: Subparsers) -> None:
     """Declare the subcommand."""
     parser = subparsers.add_parser(
         "completion",

@@ -19,6 +19,7 @@ from epollkit.cli._output import (
     ExitCode,
     Failure,
     Output,
+    Subparsers,
     add_common_options,
     host_port,
     parse_address,
@@ -57,7 +58,7 @@ _PER_SOURCE = 20_000
 """Connections from one source address, which has a port range of some 28,000."""
 
 
-def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_to(subparsers: Subparsers) -> None:
     """Declare the subcommand."""
     parser = subparsers.add_parser(
         "demo",

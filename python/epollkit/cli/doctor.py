@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from epollkit.cli._output import ExitCode, Output, add_common_options
+from epollkit.cli._output import ExitCode, Output, Subparsers, add_common_options
 
 if TYPE_CHECKING:
     from epollkit._doctor import Report
@@ -19,7 +19,7 @@ examples:
 """
 
 
-def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_to(subparsers: Subparsers) -> None:
     """Declare the subcommand."""
     parser = subparsers.add_parser(
         "doctor",

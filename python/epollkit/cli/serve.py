@@ -4,13 +4,14 @@ import argparse
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 from epollkit.cli._output import (
     ExitCode,
     Failure,
     Output,
+    Subparsers,
     add_common_options,
     describe,
     host_port,
@@ -58,7 +59,7 @@ _REFRESH = 0.5
 """Seconds between two looks at the counters."""
 
 
-def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_to(subparsers: Subparsers) -> None:
     """Declare the subcommand."""
     parser = subparsers.add_parser(
         "serve",
@@ -116,7 +117,7 @@ def _run(arguments: argparse.Namespace, output: Output) -> ExitCode:
 
 
 @contextlib.contextmanager
-def _blocked(signals: set[signal.Signals]) -> Iterator[set[signal.Signals]]:
+def _blocked(signals: set[signal.Signals]) -> Generator[set[signal.Signals]]:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield signals
