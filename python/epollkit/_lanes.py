@@ -243,7 +243,7 @@ class _Wait:
     """No delivery since the lane was registered or re-armed."""
 
 
-def _waits(observations: Sequence[Observation], lane: str) -> Iterator[_Wait]:
+def _waits(observations: Sequence[Observation], lane: str) -> Generator[_Wait]:
     arrived, rearmed, armed = False, False, True
     for seen in observations:
         arrived |= seen.arrived
@@ -255,7 +255,7 @@ def _waits(observations: Sequence[Observation], lane: str) -> Iterator[_Wait]:
                 yield _Wait(delivered, seen.unread > 0, arrived, rearmed, armed)
                 arrived = rearmed = False
                 armed &= not delivered
-            case None:
+            case _:
                 pass
 
 

@@ -102,14 +102,14 @@ async def _first_of(
                 return_when=asyncio.FIRST_COMPLETED,
             )
             for task in done:
-                error = task.exception()
-                if error is None:
-                    winner = task
-                    continue
-                attempts.remove(task)
-                if not isinstance(error, OSError):
-                    raise error
-                failures.append(error)
+                match task.exception():
+                    case None:
+                        winner = task
+                    case OSError() as failure:
+                        attempts.remove(task)
+                        failures.append(failure)
+                    case _:
+                        task.result()  # Raises it: a bad argument, not a bad connection.
     except BaseException:
         await _abandon(attempts)
         raise

@@ -87,7 +87,7 @@ def raise_nofile(wanted: int | None = None) -> FileLimit:
 def _nr_open() -> int:
     """fs.nr_open: the ceiling of every hard limit."""
     try:
-        with open(_NR_OPEN, encoding="ascii") as file:  # noqa: PTH123 - pathlib would double the import
+        with open(_NR_OPEN, encoding="utf-8") as file:  # noqa: PTH123 - pathlib would double the import
             return int(file.read())
     except (OSError, ValueError):
         return _NR_OPEN_DEFAULT

@@ -2,7 +2,6 @@
 
 import errno
 import socket
-from collections.abc import Iterator
 from typing import Any, assert_type
 
 import epollkit
@@ -86,8 +85,8 @@ def connecting() -> None:
     assert_type(epollkit.connect("/run/x", source_address=None), Socket)
     results = epollkit.connect_many([("::1", 80), b"\0abstract"], timeout=1.0, concurrency=10)
     assert_type(results, epollkit.ConnectMany)
-    ended: Iterator[ConnectResult] = results
-    for result in ended:
+    assert_type(next(results), ConnectResult)
+    for result in results:
         assert_type(result.index, int)
         assert_type(result.socket, Socket | None)
         assert_type(result.error, OSError | None)

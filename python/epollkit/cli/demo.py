@@ -10,7 +10,7 @@ import errno
 import os
 import random
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
@@ -166,7 +166,7 @@ def _message(size: int, seed: int) -> bytes:
 
 
 @contextmanager
-def _server(theirs: Address | None) -> Iterator[Address]:
+def _server(theirs: Address | None) -> Generator[Address]:
     """The user's server, or a native one for as long as the block runs."""
     if theirs is not None:
         yield theirs
@@ -253,7 +253,7 @@ def _attempts(address: Address, clients: int, *, native: bool) -> Generator["Con
 @contextmanager
 def _connected(
     attempts: Generator["ConnectResult"], clients: int, output: Output
-) -> Iterator[Connected]:
+) -> Generator[Connected]:
     """Make all the attempts; what they connected is closed at the end of the block."""
     sockets: list[Socket] = []
     failures: list[OSError] = []
