@@ -682,16 +682,24 @@ impl Socket {
     }
 
     /// Give the descriptor to a new `socket.socket` with the same time-out; this object is closed.
+    ///
+    /// Raises:
+    ///     OSError: EBADF, this object was closed before.
     fn to_stdlib<'py>(&self, py: Python<'py>) -> PyResult<StdlibSocket<'py>> {
+        let class = py.import("socket")?.getattr("socket")?;
         let (family, kind, protocol) = (
             self.inner.family(),
             self.inner.kind(),
             self.inner.protocol(),
         );
-        // Refused before the descriptor has left its owner.
-        self.inner.take_error()?;
-        let arguments = (family, kind, protocol, self.detach());
-        let sock = py.import("socket")?.getattr("socket")?.call1(arguments)?;
+        let fd = match self.inner.detach() {
+            -1 => return Err(Error::from_errno("fileno", libc::EBADF).into()),
+            fd => fd,
+        };
+        let sock = class.call1((family, kind, protocol, fd)).inspect_err(|_| {
+            // Nobody's now: taken back, only to be closed.
+            drop(net::Socket::from_raw_fd(fd, None, None, None));
+        })?;
         sock.call_method1("settimeout", (self.gettimeout(),))?;
         Ok(StdlibSocket(sock))
     }
