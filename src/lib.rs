@@ -32,6 +32,9 @@ mod py;
 #[pyo3::pymodule]
 mod _epollkit {
     #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "Python's name for it")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+    #[pymodule_export]
     use crate::py::connect::{ConnectMany, ConnectResult, connect, connect_many};
     #[pymodule_export]
     use crate::py::connecting::Connecting;

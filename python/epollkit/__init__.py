@@ -31,6 +31,7 @@ from epollkit._epollkit import (
     Events,
     Peer,
     Socket,
+    __version__,
     connect,
     connect_many,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "Report",
     "Socket",
     "WaitTimeout",
+    "__version__",
     "connect",
     "connect_many",
     "doctor",

@@ -40,9 +40,11 @@ class Row:
     """How to raise it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Report:
     """What the machine allows: prints as a table, in Jupyter too."""
+
+    __module__ = "epollkit"
 
     rows: tuple[Row, ...]
 

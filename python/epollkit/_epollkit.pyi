@@ -6,10 +6,12 @@ from _typeshed import FileDescriptorLike, ReadableBuffer, SupportsGetItem, Write
 from collections.abc import Callable, Iterable, Iterator
 from epollkit._flags import EventFlags
 from socket import AddressFamily, SocketKind, socket
-from typing import Any, SupportsFloat, SupportsIndex, final
+from typing import Any, Final, SupportsFloat, SupportsIndex, final
 from typing_extensions import disjoint_base
 
-__all__ = ["ClosedLoop", "ConnectMany", "ConnectResult", "Connecting", "Counters", "Drained", "Epoll", "Event", "EventIterator", "Events", "LoopResult", "Peer", "Socket", "connect", "connect_many", "serve"]
+__all__ = ["__version__", "ClosedLoop", "ConnectMany", "ConnectResult", "Connecting", "Counters", "Drained", "Epoll", "Event", "EventIterator", "Events", "LoopResult", "Peer", "Socket", "connect", "connect_many", "serve"]
+
+__version__: Final[str]
 
 @final
 class ClosedLoop:
@@ -76,6 +78,7 @@ class ConnectMany:
     def __exit__(self, /, *_exception: "object") -> "None": ...
     def __iter__(self, /) -> ConnectMany: ...
     def __next__(self, /) -> ConnectResult: ...
+    def __reduce__(self, /) -> None: ...
     def __repr__(self, /) -> str: ...
     def close(self, /) -> None:
         """
@@ -146,7 +149,10 @@ class Connecting:
     def __new__(cls, /, address: tuple[Any, ...] | str | ReadableBuffer, *, source_address: tuple[Any, ...] | str | ReadableBuffer | None = None, options: Iterable[tuple[int, int, int | ReadableBuffer]] = ...) -> Connecting: ...
     def __repr__(self, /) -> str: ...
     @property
-    def address(self, /) -> Any: ...
+    def address(self, /) -> Any:
+        """
+        The address as it was given.
+        """
     def close(self, /) -> None:
         """
         Give the attempt up and close its socket. Does nothing when there is none any more.
@@ -418,6 +424,7 @@ class Event:
     """
     One readiness event.
     """
+    def __reduce__(self, /) -> None: ...
     def __repr__(self, /) -> str: ...
     @property
     def data(self, /) -> Any:
@@ -472,6 +479,7 @@ class EventIterator:
     """
     def __iter__(self, /) -> EventIterator: ...
     def __next__(self, /) -> Event: ...
+    def __reduce__(self, /) -> None: ...
 
 @final
 class Events:
@@ -484,6 +492,7 @@ class Events:
     def __getitem__(self, index: SupportsIndex, /) -> Event: ...
     def __iter__(self, /) -> EventIterator: ...
     def __len__(self, /) -> int: ...
+    def __reduce__(self, /) -> None: ...
     def __repr__(self, /) -> str: ...
     @property
     def delivered(self, /) -> int:
@@ -584,6 +593,7 @@ class Peer:
     """
     def __enter__(self, /) -> Peer: ...
     def __exit__(self, /, *_exception: "object") -> "None": ...
+    def __reduce__(self, /) -> None: ...
     def __repr__(self, /) -> str: ...
     @property
     def address(self, /) -> Any:
@@ -1026,6 +1036,9 @@ class Socket:
     def to_stdlib(self, /) -> socket:
         """
         Give the descriptor to a new `socket.socket` with the same time-out; this object is closed.
+
+        Raises:
+            OSError: EBADF, this object was closed before.
         """
     def try_accept(self, /) -> "tuple[Socket, Any] | None":
         """

@@ -12,6 +12,8 @@ __all__ = ["ClosedEpollError", "EpollkitError", "HarnessError", "WaitTimeout"]
 class EpollkitError(Exception):
     """Base of every exception that epollkit defines."""
 
+    __module__ = "epollkit"
+
 
 class ClosedEpollError(EpollkitError, OSError, ValueError):
     """An `Epoll` was used after it was closed, or closed while a thread waited on it.
@@ -19,9 +21,13 @@ class ClosedEpollError(EpollkitError, OSError, ValueError):
     An `OSError` (EBADF), as for a closed socket, and a `ValueError`, as `select.epoll` raises.
     """
 
+    __module__ = "epollkit"
+
 
 class HarnessError(EpollkitError):
     """A native peer broke: its thread panicked or its event loop failed. Not your code's fault."""
+
+    __module__ = "epollkit"
 
 
 class WaitTimeout(EpollkitError, TimeoutError):
@@ -32,6 +38,8 @@ class WaitTimeout(EpollkitError, TimeoutError):
         seen: the last state that was looked at.
         elapsed: seconds waited.
     """
+
+    __module__ = "epollkit"
 
     def __init__(self, waited_for: str, seen: object, elapsed: float) -> None:
         """Say what was waited for, what was seen in its place, and for how long."""

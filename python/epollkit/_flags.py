@@ -9,6 +9,8 @@ __all__ = ["EventFlags"]
 class EventFlags(enum.IntFlag, boundary=enum.KEEP):
     """EPOLL* bits of epoll_ctl(2), as interest and as event. Ints, so they mix with `select`'s."""
 
+    __module__ = "epollkit"
+
     IN = select.EPOLLIN
     """Readable: data, end of stream, a connection to accept, or an error."""
     PRI = select.EPOLLPRI

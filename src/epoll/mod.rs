@@ -5,5 +5,5 @@ mod registry;
 mod set;
 
 pub use flags::EventFlags;
-pub use registry::{Registry, fd_of};
+pub use registry::{Meaning, Registry, fd_of};
 pub use set::Epoll;

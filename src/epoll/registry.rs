@@ -22,6 +22,18 @@ impl<T> Default for Slot<T> {
     }
 }
 
+/// What an event means to this registry.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Meaning<'registry, T> {
+    /// This registration.
+    Live(&'registry T),
+    /// A registration that is gone.
+    Stale,
+    /// One that somebody else has made: the set is shared (fork, dup), and this registry has never
+    /// seen the number.
+    Foreign,
+}
+
 /// Entries by descriptor, checked by generation. Indexed by number: descriptors are small.
 #[derive(Debug)]
 pub struct Registry<T> {
@@ -67,13 +79,15 @@ impl<T> Registry<T> {
         slot.entry.as_mut().map(|entry| (token, entry))
     }
 
-    /// The entry that an event means; `None` if that registration is gone.
-    pub fn resolve(&self, token: u64) -> Option<&T> {
-        let slot = self.slots.get(index(fd_of(token))?)?;
-        if slot.generation == generation_of(token) {
-            slot.entry.as_ref()
-        } else {
-            None
+    /// What an event means.
+    pub fn resolve(&self, token: u64) -> Meaning<'_, T> {
+        let slot = index(fd_of(token)).and_then(|at| self.slots.get(at));
+        match slot {
+            Some(slot) if slot.generation > 0 => match &slot.entry {
+                Some(entry) if slot.generation == generation_of(token) => Meaning::Live(entry),
+                _ => Meaning::Stale,
+            },
+            _ => Meaning::Foreign,
         }
     }
 
@@ -122,9 +136,9 @@ mod tests {
         let token = registry.next_token(7);
         assert_eq!(fd_of(token), 7);
         registry.insert(7, "first");
-        assert_eq!(registry.resolve(token), Some(&"first"));
+        assert_eq!(registry.resolve(token), Meaning::Live(&"first"));
         assert_eq!(registry.remove(7), Some("first"));
-        assert_eq!(registry.resolve(token), None);
+        assert_eq!(registry.resolve(token), Meaning::Stale);
     }
 
     #[test]
@@ -134,8 +148,8 @@ mod tests {
         registry.insert(7, "first");
         let new = registry.next_token(7);
         assert_eq!(registry.insert(7, "second"), Some("first"));
-        assert_eq!(registry.resolve(old), None);
-        assert_eq!(registry.resolve(new), Some(&"second"));
+        assert_eq!(registry.resolve(old), Meaning::Stale);
+        assert_eq!(registry.resolve(new), Meaning::Live(&"second"));
         assert_eq!(registry.get_mut(7), Some((new, &mut "second")));
     }
 
@@ -143,7 +157,7 @@ mod tests {
     fn unknown_numbers_have_no_entry() {
         let mut registry = Registry::<()>::default();
         assert!(registry.remove(3).is_none());
-        assert!(registry.resolve(registry.next_token(3)).is_none());
+        assert_eq!(registry.resolve(registry.next_token(3)), Meaning::Foreign);
         assert!(registry.insert(-1, ()).is_none());
         assert_eq!(registry.entries().count(), 0);
     }

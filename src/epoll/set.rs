@@ -34,7 +34,7 @@ use crate::sys::eventfd::Waker;
 use crate::sys::fd::{self, Closed, Fd, FdCell};
 use crate::sys::owner::Owner;
 
-/// The token of the bell that [`Epoll::close`] rings. Nobody sees it: a closed set reports nothing.
+/// The token of the bell that [`Epoll::close`] rings. No registration may have it.
 const BELL: u64 = u64::MAX;
 
 /// An epoll set. Any thread may change it, wait on it, and close it.
@@ -112,12 +112,14 @@ impl Epoll {
             .op("epoll_ctl")
     }
 
-    /// epoll_pwait2(2): puts at most `max_events` events in place of what `events` held, none when
-    /// the time is up. `None` waits for ever.
+    /// epoll_wait(2), epoll_pwait2(2): puts at most `max_events` events in place of what `events`
+    /// held, none when the time is up. `None` waits for ever.
     ///
     /// # Errors
     ///
-    /// `EINTR` when a signal arrived, `EBADF` when the set is closed, before or during the wait.
+    /// `EINTR` when a signal arrived, or when there was nothing but the bell of somebody who has
+    /// closed another descriptor of this set (dup): go on waiting. `EBADF` when the set is closed,
+    /// before or during the wait.
     #[inline]
     pub fn wait(
         &self,
@@ -126,10 +128,10 @@ impl Epoll {
         timeout: Option<Duration>,
     ) -> Result<()> {
         if timeout.is_some_and(|timeout| timeout.is_zero()) {
-            return self
-                .cell
+            self.cell
                 .with(|epoll| epoll::wait(epoll, events, max_events, timeout))
-                .op("epoll_wait");
+                .op("epoll_wait")?;
+            return without_bell(events);
         }
         let shared = self.cell.share().op("epoll_wait")?;
         let waited = epoll::wait(shared.borrow(), events, max_events, timeout);
@@ -138,7 +140,8 @@ impl Epoll {
             self.leave(shared)?;
             return Err(Error::from_errno("epoll_wait", libc::EBADF));
         }
-        waited.op("epoll_wait")
+        waited.op("epoll_wait")?;
+        without_bell(events)
     }
 
     /// Closes the set, once, and makes every waiter return `EBADF`.
@@ -193,5 +196,19 @@ impl Epoll {
     /// Whether [`Epoll::close`] has been called.
     pub fn is_closed(&self) -> bool {
         self.cell.is_closed()
+    }
+}
+
+/// Takes out the bell of another owner of the set. If there was nothing else, nothing has happened.
+#[inline]
+fn without_bell(events: &mut Vec<RawEvent>) -> Result<()> {
+    if events.iter().all(|event| event.token() != BELL) {
+        return Ok(());
+    }
+    events.retain(|event| event.token() != BELL);
+    if events.is_empty() {
+        Err(Error::from_errno("epoll_wait", libc::EINTR))
+    } else {
+        Ok(())
     }
 }

@@ -30,8 +30,8 @@ const EVENTS_PER_TURN: usize = 1024;
 const CHUNK: usize = 64 * 1024;
 /// Longer than any healthy server takes for what is under way.
 const GRACE: Duration = Duration::from_millis(250);
-// No lane has that number.
-const BELL: u64 = u64::MAX;
+// No lane has that number; u64::MAX is the set's own.
+const BELL: u64 = u64::MAX - 1;
 
 const READING: EventFlags = EventFlags::IN
     .union(EventFlags::RDHUP)

@@ -355,6 +355,11 @@ impl Socket {
         self.cell.is_closed()
     }
 
+    /// Whether the descriptor was given away, and may be open still.
+    pub fn is_detached(&self) -> bool {
+        self.cell.is_detached()
+    }
+
     /// `AF_*`.
     pub fn family(&self) -> i32 {
         self.family

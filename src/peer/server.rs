@@ -26,9 +26,9 @@ const EVENTS_PER_TURN: usize = 1024;
 /// A flood of clients must not keep those who are in from being served.
 const ACCEPTS_PER_TURN: usize = 256;
 
-// No slot can be that high.
-const LISTENER: u64 = u64::MAX;
-const BELL: u64 = u64::MAX - 1;
+// No slot can be that high; u64::MAX is the set's own.
+const LISTENER: u64 = u64::MAX - 1;
+const BELL: u64 = u64::MAX - 2;
 
 #[derive(Debug)]
 pub(super) struct Server<B: Behaviour> {

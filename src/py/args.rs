@@ -46,7 +46,7 @@ impl<'py> FromPyObject<'_, 'py> for Seconds {
         if seconds.is_nan() {
             return Err(PyValueError::new_err("Invalid value NaN (not a number)"));
         }
-        if seconds < 0.0 {
+        if seconds < 0.0 && seconds.is_finite() {
             return Ok(Self::Negative);
         }
         Duration::try_from_secs_f64(seconds)
@@ -89,7 +89,7 @@ impl<'py> FromPyObject<'_, 'py> for Fileno {
         } else if let Ok(socket) = object.cast::<Socket>() {
             socket.get().fileno()
         } else {
-            let method = object.getattr("fileno").map_err(|_| {
+            let method = object.getattr_opt("fileno")?.ok_or_else(|| {
                 PyTypeError::new_err("argument must be an int, or have a fileno() method.")
             })?;
             let number = method.call0()?;

@@ -117,6 +117,10 @@ impl Room {
     pub(super) fn recv(&self, socket: &Socket, length: usize, flags: i32) -> Result<usize> {
         let start = self.0.buf_ptr().cast::<u8>();
         let length = length.min(self.len());
+        if length == 0 {
+            // As the stdlib has it: no bytes are there at once, and nobody need be asked.
+            return Ok(0);
+        }
         socket.call("recv", |fd| {
             // SAFETY: the exported, writable, contiguous buffer has `length` bytes and is not
             // released during the call.

@@ -4,13 +4,15 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use pyo3::PyTraverseError;
 use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyIterator, PyTuple};
 
 use super::args::{self, Address, Seconds, SocketOptions, Target};
-use super::error::{ignore_poison, with_note};
+use super::error::{ignore_poison, not_for_pickle, with_note};
 use super::objects::AddressesArg;
 use super::recv::os_error;
 use super::socket::Socket;
@@ -304,6 +306,27 @@ impl ConnectMany {
         drop(work);
     }
 
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // Work that is going on right now is reachable, so it need not be looked at.
+        let Ok(slot) = self.work.try_lock() else {
+            return Ok(());
+        };
+        let Some(work) = &*slot else { return Ok(()) };
+        work.given
+            .values()
+            .try_for_each(|given| visit.call(given))?;
+        visit.call(&work.addresses)
+    }
+
+    fn __clear__(&self) {
+        let work = self.work.try_lock().map(|mut slot| slot.take());
+        drop(work);
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(not_for_pickle("ConnectMany"))
+    }
+
     fn __enter__(slf: Py<Self>) -> Py<Self> {
         slf
     }
@@ -336,6 +359,12 @@ pub(crate) struct ConnectResult {
 
 #[pymethods]
 impl ConnectResult {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.address)?;
+        visit.call(&self.socket)?;
+        visit.call(&self.error)
+    }
+
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let address = self.address.bind(py).repr()?;
         let outcome = match (&self.socket, &self.error) {

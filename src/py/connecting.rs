@@ -4,6 +4,8 @@ use std::os::fd::RawFd;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use pyo3::PyTraverseError;
+use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::PyTuple;
@@ -38,6 +40,7 @@ use crate::net::Progress;
 #[derive(Debug)]
 pub(crate) struct Connecting {
     attempt: Mutex<Option<net::Connecting>>,
+    /// The address as it was given.
     #[pyo3(get)]
     address: Py<PyAny>,
 }
@@ -113,6 +116,10 @@ impl Connecting {
     #[getter]
     fn closed(&self, py: Python<'_>) -> bool {
         ignore_poison(self.attempt.lock_py_attached(py)).is_none()
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.address)
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {

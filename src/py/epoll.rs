@@ -2,23 +2,23 @@
 
 use std::cell::Cell;
 use std::os::fd::RawFd;
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use pyo3::PyTraverseError;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::gc::PyVisit;
 use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
-use pyo3::types::{PyInt, PyList, PyTuple, PyWeakrefReference};
+use pyo3::types::{PyInt, PyList, PyTuple, PyWeakrefMethods, PyWeakrefReference};
 
 use super::args::{self, Fileno, Mask, Seconds};
 use super::error::{closed_epoll, ignore_poison, of_epoll};
 use super::event::Events;
 use super::hint;
 use super::socket::Socket;
-use crate::epoll::{self, Registry, fd_of};
+use crate::epoll::{self, Meaning, Registry, fd_of};
 use crate::error::Result;
 use crate::net;
 use crate::sys::clock::Deadline;
@@ -30,7 +30,7 @@ enum Source {
     /// A number; only the kernel knows.
     Number,
     /// One of our sockets.
-    Native(Weak<net::Socket>),
+    Native(Arc<net::Socket>),
     /// Any other object with `fileno()`, if it can be weakly referenced.
     Foreign(Py<PyWeakrefReference>),
 }
@@ -41,23 +41,27 @@ impl Source {
             return Self::Number;
         }
         if let Ok(socket) = object.cast::<Socket>() {
-            return Self::Native(Arc::downgrade(socket.get().inner()));
+            return Self::Native(Arc::clone(socket.get().inner()));
         }
         PyWeakrefReference::new(object).map_or(Self::Number, |weak| Self::Foreign(weak.unbind()))
     }
 }
 
-/// A weak look at a foreign source: it is closed if it says so by a negative number or an error. If
-/// the object is gone nothing is known: the descriptor may live on without it.
-fn says_closed(py: Python<'_>, source: &Py<PyWeakrefReference>) -> bool {
-    use pyo3::types::PyWeakrefMethods;
+/// A weak look at a foreign source: it has left if it says another number now, a negative one, or
+/// fails to say one. If the object is gone nothing is known: the descriptor may live on without it.
+fn has_left(py: Python<'_>, source: &Py<PyWeakrefReference>, number: RawFd) -> PyResult<bool> {
     let Some(object) = source.bind(py).upgrade() else {
-        return false;
+        return Ok(false);
     };
-    let number = object
+    match object
         .call_method0("fileno")
-        .and_then(|number| number.extract::<RawFd>());
-    !matches!(number, Ok(fd) if fd >= 0)
+        .and_then(|now| now.extract::<RawFd>())
+    {
+        Ok(now) => Ok(now != number),
+        Err(error) if error.is_instance_of::<PyException>(py) => Ok(true),
+        // KeyboardInterrupt and its like are not the source's word.
+        Err(error) => Err(error),
+    }
 }
 
 #[derive(Debug)]
@@ -135,24 +139,30 @@ impl Epoll {
         of_epoll(error, self.set.is_closed())
     }
 
-    /// The data of a registration that is still live.
-    pub(super) fn live_data(&self, py: Python<'_>, token: u64) -> Option<Py<PyAny>> {
+    /// The data of a registration that is still live; of one that another object of the same set
+    /// has made, None.
+    pub(super) fn live_data(&self, py: Python<'_>, token: u64) -> PyResult<Option<Py<PyAny>>> {
         let (data, foreign) = {
             let registry = self.registry(py);
-            let entry = registry.resolve(token)?;
+            let entry = match registry.resolve(token) {
+                Meaning::Live(entry) => entry,
+                Meaning::Stale => return Ok(None),
+                Meaning::Foreign => return Ok(Some(py.None())),
+            };
             let foreign = match &entry.source {
-                Source::Number => None,
-                Source::Native(socket) => {
-                    socket.upgrade().filter(|socket| !socket.is_closed())?;
-                    None
+                Source::Native(socket) if socket.is_closed() && !socket.is_detached() => {
+                    return Ok(None);
                 }
+                Source::Number | Source::Native(_) => None,
                 Source::Foreign(source) => Some(source.clone_ref(py)),
             };
             (entry.data.clone_ref(py), foreign)
         };
         // Asked without the lock: fileno() is Python code.
-        let closed = foreign.is_some_and(|source| says_closed(py, &source));
-        (!closed).then_some(data)
+        match foreign {
+            Some(source) if has_left(py, &source, fd_of(token))? => Ok(None),
+            _ => Ok(Some(data)),
+        }
     }
 
     /// Waits, and hands the events to `read`.
@@ -330,11 +340,12 @@ impl Epoll {
             .map_err(|error| self.raise(error))?;
         let replaced = match (known, data) {
             (Some((_, entry)), data) => {
-                entry.mask = eventmask.0;
-                match data {
+                let data = match data {
                     NewData::Keep => None,
                     NewData::Set(data) => Some(std::mem::replace(&mut entry.data, data)),
-                }
+                };
+                entry.mask = eventmask.0;
+                (data, Some(std::mem::replace(&mut entry.source, source)))
             }
             // Registered through another object of the same set (fromfd, fork).
             (None, data) => {
@@ -350,7 +361,7 @@ impl Epoll {
                         source,
                     },
                 );
-                None
+                (None, None)
             }
         };
         drop(registry);

@@ -1,6 +1,6 @@
 //! The boundary: an [`Error`] becomes the exception that CPython would raise.
 
-use pyo3::exceptions::PyOSError;
+use pyo3::exceptions::{PyOSError, PyTypeError};
 use pyo3::{PyErr, Python, import_exception};
 
 use crate::error::{Code, Error};
@@ -46,6 +46,11 @@ pub(super) fn of_epoll(error: Error, closed: bool) -> PyErr {
     } else {
         error.into()
     }
+}
+
+/// For what is about a descriptor or a thread of this process: another has no use for it.
+pub(super) fn not_for_pickle(class: &str) -> PyErr {
+    PyTypeError::new_err(format!("cannot pickle 'epollkit.{class}' object"))
 }
 
 /// A lock's content, whether or not a thread panicked while it held it: what these locks guard is

@@ -3,12 +3,15 @@
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use pyo3::PyTraverseError;
 use pyo3::exceptions::PyIndexError;
+use pyo3::gc::PyVisit;
 use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 use super::epoll::Epoll;
+use super::error::not_for_pickle;
 use super::hint;
 use crate::epoll::{EventFlags, fd_of};
 use crate::sys::epoll::RawEvent;
@@ -89,6 +92,14 @@ impl Event {
         self.flags.intersects(EventFlags::RDHUP | EventFlags::HUP)
     }
 
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(not_for_pickle("Event"))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.data)
+    }
+
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let data = self.data.bind(py);
         let data = if data.is_none() {
@@ -144,22 +155,24 @@ impl Events {
         )
     }
 
-    fn live_data(&self, py: Python<'_>, raw: RawEvent) -> Option<Py<PyAny>> {
-        self.epoll.as_ref()?.get().live_data(py, raw.token())
+    fn event(&self, py: Python<'_>, raw: RawEvent) -> PyResult<Option<Event>> {
+        let Some(epoll) = &self.epoll else {
+            return Ok(None);
+        };
+        let data = epoll.get().live_data(py, raw.token())?;
+        let (fd, flags) = (
+            fd_of(raw.token()),
+            EventFlags::from_bits_retain(raw.flags()),
+        );
+        Ok(data.map(|data| Event { fd, data, flags }))
     }
 
-    fn event(&self, py: Python<'_>, raw: RawEvent) -> Option<Event> {
-        let data = self.live_data(py, raw)?;
-        let flags = EventFlags::from_bits_retain(raw.flags());
-        Some(Event {
-            fd: fd_of(raw.token()),
-            data,
-            flags,
-        })
-    }
-
-    fn live<'a>(&'a self, py: Python<'a>) -> impl Iterator<Item = Event> + 'a {
-        self.raw.iter().filter_map(move |raw| self.event(py, *raw))
+    /// The events that are live now.
+    fn live(&self, py: Python<'_>) -> PyResult<Vec<Event>> {
+        self.raw
+            .iter()
+            .filter_map(|raw| self.event(py, *raw).transpose())
+            .collect()
     }
 }
 
@@ -173,13 +186,19 @@ impl Events {
 
     /// How many of them are stale by now: unregistered, replaced or closed.
     #[getter]
-    fn stale(&self, py: Python<'_>) -> usize {
-        self.raw.len() - self.__len__(py)
+    fn stale(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.raw.len() - self.__len__(py)?)
     }
 
-    fn __len__(&self, py: Python<'_>) -> usize {
-        let is_live = |raw: &&RawEvent| self.live_data(py, **raw).is_some();
-        self.raw.iter().filter(is_live).count()
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        let Some(epoll) = &self.epoll else {
+            return Ok(0);
+        };
+        let mut live = 0;
+        for raw in &self.raw {
+            live += usize::from(epoll.get().live_data(py, raw.token())?.is_some());
+        }
+        Ok(live)
     }
 
     fn __iter__(slf: Py<Self>) -> EventIterator {
@@ -190,25 +209,38 @@ impl Events {
     }
 
     fn __getitem__(&self, py: Python<'_>, index: isize) -> PyResult<Event> {
-        let from_start = usize::try_from(index)
-            .ok()
-            .or_else(|| self.__len__(py).checked_sub(index.unsigned_abs()));
-        from_start
-            .and_then(|at| self.live(py).nth(at))
-            .ok_or_else(|| PyIndexError::new_err("Events index out of range"))
+        let mut live = self.live(py)?;
+        let at = if index < 0 {
+            live.len().checked_add_signed(index)
+        } else {
+            index.try_into().ok()
+        };
+        match at {
+            Some(at) if at < live.len() => Ok(live.swap_remove(at)),
+            _ => Err(PyIndexError::new_err("Events index out of range")),
+        }
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let texts: Vec<_> = self
-            .live(py)
+        let texts: PyResult<Vec<_>> = self
+            .live(py)?
+            .iter()
             .map(|event| event.__repr__(py))
-            .collect::<PyResult<_>>()?;
-        Ok(format!("<epollkit.Events [{}]>", texts.join(", ")))
+            .collect();
+        Ok(format!("<epollkit.Events [{}]>", texts?.join(", ")))
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(not_for_pickle("Events"))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.epoll)
     }
 }
 
 /// Iterates over the live events of an `Events`.
-#[pyclass(frozen, module = "epollkit")]
+#[pyclass(frozen, module = "epollkit._epollkit")]
 #[derive(Debug)]
 pub(crate) struct EventIterator {
     events: Py<Events>,
@@ -221,13 +253,24 @@ impl EventIterator {
         slf
     }
 
-    fn __next__(&self, py: Python<'_>) -> Option<Event> {
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Event>> {
         let events = self.events.get();
         loop {
             let at = self.next.fetch_add(1, Ordering::Relaxed);
-            if let Some(event) = events.event(py, *events.raw.get(at)?) {
-                return Some(event);
+            let Some(raw) = events.raw.get(at) else {
+                return Ok(None);
+            };
+            if let Some(event) = events.event(py, *raw)? {
+                return Ok(Some(event));
             }
         }
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(not_for_pickle("EventIterator"))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.events)
     }
 }

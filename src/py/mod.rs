@@ -7,6 +7,7 @@
     clippy::needless_pass_by_value,
     reason = "pyo3 hands arguments over by value: the extracted type is the conversion"
 )]
+#![expect(clippy::unused_self, reason = "Python calls __reduce__ on an object")]
 
 pub(crate) mod args;
 pub(crate) mod buffer;

@@ -9,7 +9,7 @@ use pyo3::types::PyTuple;
 use pyo3::{type_hint_identifier, type_hint_subscript};
 
 use super::args::{self, Address, Seconds, Target, address_to_py};
-use super::error::{HarnessError, WaitTimeout};
+use super::error::{HarnessError, WaitTimeout, not_for_pickle};
 use super::objects::object_of_kind;
 use crate::error::{Error, Failure};
 use crate::net::{Addr, resolve};
@@ -212,6 +212,10 @@ impl Peer {
     ///     HarnessError: the thread had panicked or its loop had failed; carries the reason.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| self.handle.stop()).map_err(broken)
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(not_for_pickle("Peer"))
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {

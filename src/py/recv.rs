@@ -24,6 +24,10 @@ pub(super) fn recv_bytes<'py>(
     size: usize,
     flags: i32,
 ) -> Result<Bound<'py, PyBytes>> {
+    if size == 0 {
+        // As the stdlib has it: no bytes are there at once, and nobody need be asked.
+        return Ok(PyBytes::new(py, &[]));
+    }
     if size <= SCRATCH {
         let mut scratch = [MaybeUninit::uninit(); SCRATCH];
         let received = socket.recv_uninit(&mut scratch[..size], flags)?;

@@ -754,18 +754,16 @@ impl Drop for Socket {
         if self.inner.is_closed() {
             return;
         }
-        let said = Python::try_attach(|py| {
+        // At interpreter exit there is nobody to warn.
+        Python::try_attach(|py| {
             let text = args::c_text(&format!("unclosed {}", self.__repr__()));
             let category = py.get_type::<PyResourceWarning>();
             if let Err(error) = PyErr::warn(py, &category, &text, 1) {
                 error.write_unraisable(py, None);
             }
         });
-        // At interpreter exit there is nobody to warn, and the kernel closes what is left.
-        if said.is_some() && Arc::strong_count(&self.inner) > 1 {
-            // Native threads may still use it: they see it closed.
-            drop(self.inner.close());
-        }
+        // Registrations and native threads may share the core's socket: they see it closed.
+        drop(self.inner.close());
     }
 }
 

@@ -81,6 +81,8 @@ pub enum Closed {
 #[derive(Debug)]
 pub struct FdCell {
     slot: RwLock<Option<Arc<Fd>>>,
+    /// The number was given away: it may well be open still, only not through this cell.
+    detached: AtomicBool,
 }
 
 impl FdCell {
@@ -88,6 +90,7 @@ impl FdCell {
     pub fn new(fd: OwnedFd) -> Self {
         Self {
             slot: RwLock::new(Some(Arc::new(Fd::from(fd)))),
+            detached: AtomicBool::new(false),
         }
     }
 
@@ -123,6 +126,11 @@ impl FdCell {
         self.read().is_none()
     }
 
+    /// Whether it was `detach`.
+    pub fn is_detached(&self) -> bool {
+        self.detached.load(Ordering::Acquire)
+    }
+
     /// Closes the descriptor, once.
     pub fn close(&self) -> Closed {
         match self.take() {
@@ -136,7 +144,10 @@ impl FdCell {
 
     /// Gives the open descriptor to the caller; the cell is closed from here on.
     pub fn detach(&self) -> Option<RawFd> {
-        self.take().map(|fd| fd.disown())
+        self.take().map(|fd| {
+            self.detached.store(true, Ordering::Release);
+            fd.disown()
+        })
     }
 
     fn take(&self) -> Option<Arc<Fd>> {
