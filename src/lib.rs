@@ -35,7 +35,9 @@ mod _epollkit {
     #[expect(non_upper_case_globals, reason = "Python's name for it")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
     #[pymodule_export]
-    use crate::py::connect::{ConnectMany, ConnectResult, connect, connect_many};
+    use crate::py::connect::{connect, host_to_resolve};
+    #[pymodule_export]
+    use crate::py::connect_many::{ConnectMany, ConnectResult, connect_many};
     #[pymodule_export]
     use crate::py::connecting::Connecting;
     #[pymodule_export]

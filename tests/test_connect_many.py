@@ -401,7 +401,7 @@ def test_it_can_be_looked_at_while_another_thread_waits(
 ) -> None:
     with full_listener(loopback) as slow:
         many = connect_many([slow], timeout=0.5)
-        thread, results = call_in_thread(lambda: next(many))
+        thread, results = call_in_thread(lambda: next(many, "ended"))
         assert "1" in str(ask(many))
         assert results == []  # it did not wait for the other thread
         many.close()

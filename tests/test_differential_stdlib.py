@@ -8,11 +8,11 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
-from epoll_support import stream_pair, unix_pair
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import epollkit
+from epoll_support import stream_pair, unix_pair
 from epollkit import EventFlags
 from support import MUST_ARRIVE
 

@@ -4,6 +4,7 @@ import select
 import socket
 
 import pytest
+
 from epoll_support import (
     KINDS,
     STREAMS,
@@ -17,7 +18,6 @@ from epoll_support import (
     tcp_pair,
     unix_pair,
 )
-
 from epollkit import Epoll, EventFlags, Socket
 from support import MUST_ARRIVE, wait_until
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 import pytest
-from epoll_support import flags_of, sleeps_in_epoll, unix_pair
 
+from epoll_support import flags_of, sleeps_in_epoll, unix_pair
 from epollkit import Epoll, EventFlags, Socket
 from support import MUST_ARRIVE, wait_until
 

@@ -5,6 +5,7 @@ import select
 import socket
 
 import pytest
+
 from epoll_support import (
     KINDS,
     STREAMS,
@@ -18,7 +19,6 @@ from epoll_support import (
     tcp_pair,
     unix_pair,
 )
-
 from epollkit import Epoll, EventFlags, Socket
 from support import MUST_ARRIVE, wait_until
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from epoll_support import flags_of, unix_pair
 
+from epoll_support import flags_of, unix_pair
 from epollkit import ClosedEpollError, Epoll, EventFlags, Socket
 
 IN, OUT = EventFlags.IN, EventFlags.OUT

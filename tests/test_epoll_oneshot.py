@@ -5,6 +5,7 @@ import select
 import socket
 
 import pytest
+
 from epoll_support import (
     KINDS,
     STREAMS,
@@ -16,7 +17,6 @@ from epoll_support import (
     tcp_pair,
     unix_pair,
 )
-
 from epollkit import Epoll, EventFlags
 from support import MUST_ARRIVE, wait_until
 

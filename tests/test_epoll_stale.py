@@ -9,8 +9,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import pytest
-from epoll_support import unix_pair
 
+from epoll_support import unix_pair
 from epollkit import Epoll, Event, EventFlags, Events, Socket
 
 IN, OUT, ONESHOT = EventFlags.IN, EventFlags.OUT, EventFlags.ONESHOT

@@ -13,8 +13,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 
 import pytest
-from epoll_support import flags_of, sleeps_in_epoll, unix_pair
 
+from epoll_support import flags_of, sleeps_in_epoll, unix_pair
 from epollkit import ClosedEpollError, Epoll, EventFlags, Socket
 from support import MUST_ARRIVE, wait_until
 

@@ -13,8 +13,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 
 import pytest
-from epoll_support import sleeps_in_epoll, unix_pair
 
+from epoll_support import sleeps_in_epoll, unix_pair
 from epollkit import ClosedEpollError, Epoll, EventFlags, Events
 from support import MUST_ARRIVE, wait_until
 
@@ -43,7 +43,7 @@ def test_a_timeout_is_never_early(wait: Wait, nanoseconds: int) -> None:
 
 
 @BOTH
-@pytest.mark.parametrize("timeout", [None, -1, -0.001, 1e6, 1e12, 1e18, 1e19])
+@pytest.mark.parametrize("timeout", [None, -1, -0.001, 1e6, 9e9])
 def test_without_a_near_end_the_wait_lasts_until_something_comes(
     wait: Wait, timeout: float | None
 ) -> None:
@@ -60,7 +60,7 @@ def test_without_a_near_end_the_wait_lasts_until_something_comes(
 
 
 @BOTH
-@pytest.mark.parametrize("timeout", [None, -1, 0, 1, 0.0001, 1e18])
+@pytest.mark.parametrize("timeout", [None, -1, 0, 1, 0.0001, 9e9])
 def test_what_is_ready_is_returned_whatever_the_timeout(wait: Wait, timeout: float | None) -> None:
     with unix_pair() as (near, _), Epoll() as epoll:
         epoll.register(near, OUT)
@@ -73,6 +73,7 @@ def test_what_is_ready_is_returned_whatever_the_timeout(wait: Wait, timeout: flo
     [
         pytest.param(math.nan, ValueError, id="nan"),
         pytest.param(math.inf, OverflowError, id="inf"),
+        pytest.param(1e10, OverflowError, id="beyond-64-bits-of-ns"),
         pytest.param(1e300, OverflowError, id="beyond-the-clock"),
         pytest.param(10**400, OverflowError, id="beyond-float"),
         pytest.param("1", TypeError, id="str"),

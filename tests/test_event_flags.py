@@ -4,9 +4,9 @@ import pickle
 import select
 
 import pytest
-from epoll_support import unix_pair
 
 import epollkit
+from epoll_support import unix_pair
 from epollkit import Epoll, EventFlags
 
 

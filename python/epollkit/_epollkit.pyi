@@ -9,7 +9,7 @@ from socket import AddressFamily, SocketKind, socket
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 from typing_extensions import disjoint_base
 
-__all__ = ["__version__", "ClosedLoop", "ConnectMany", "ConnectResult", "Connecting", "Counters", "Drained", "Epoll", "Event", "EventIterator", "Events", "LoopResult", "Peer", "Socket", "connect", "connect_many", "serve"]
+__all__ = ["__version__", "ClosedLoop", "ConnectMany", "ConnectResult", "Connecting", "Counters", "Drained", "Epoll", "Event", "EventIterator", "Events", "LoopResult", "Peer", "Socket", "connect", "connect_many", "host_to_resolve", "serve"]
 
 __version__: Final[str]
 
@@ -71,14 +71,15 @@ class ConnectMany:
     """
     The iterator that `connect_many` returns.
 
-    Closing it, or leaving it as a context manager, gives up the attempts under way; sockets that
-    it has handed out stay yours.
+    Closing it, or leaving it as a context manager, gives up the attempts under way, also while
+    another thread waits for a result; sockets that it has handed out stay yours. Threads may
+    share it: each result goes to one of them.
     """
     def __enter__(self, /) -> ConnectMany: ...
     def __exit__(self, /, *_exception: "object") -> "None": ...
     def __iter__(self, /) -> ConnectMany: ...
     def __next__(self, /) -> ConnectResult: ...
-    def __reduce__(self, /) -> None: ...
+    def __reduce__(self, /) -> "str | tuple[object, ...]": ...
     def __repr__(self, /) -> str: ...
     def close(self, /) -> None:
         """
@@ -424,7 +425,7 @@ class Event:
     """
     One readiness event.
     """
-    def __reduce__(self, /) -> None: ...
+    def __reduce__(self, /) -> "str | tuple[object, ...]": ...
     def __repr__(self, /) -> str: ...
     @property
     def data(self, /) -> Any:
@@ -479,7 +480,7 @@ class EventIterator:
     """
     def __iter__(self, /) -> EventIterator: ...
     def __next__(self, /) -> Event: ...
-    def __reduce__(self, /) -> None: ...
+    def __reduce__(self, /) -> "str | tuple[object, ...]": ...
 
 @final
 class Events:
@@ -492,7 +493,7 @@ class Events:
     def __getitem__(self, index: SupportsIndex, /) -> Event: ...
     def __iter__(self, /) -> EventIterator: ...
     def __len__(self, /) -> int: ...
-    def __reduce__(self, /) -> None: ...
+    def __reduce__(self, /) -> "str | tuple[object, ...]": ...
     def __repr__(self, /) -> str: ...
     @property
     def delivered(self, /) -> int:
@@ -593,7 +594,7 @@ class Peer:
     """
     def __enter__(self, /) -> Peer: ...
     def __exit__(self, /, *_exception: "object") -> "None": ...
-    def __reduce__(self, /) -> None: ...
+    def __reduce__(self, /) -> "str | tuple[object, ...]": ...
     def __repr__(self, /) -> str: ...
     @property
     def address(self, /) -> Any:
@@ -677,7 +678,11 @@ class Socket:
     """
     def __enter__(self, /) -> Socket: ...
     def __exit__(self, /, *_exception: "object") -> "None": ...
-    def __new__(cls, /, family: SupportsIndex = ..., type: SupportsIndex = ..., proto: SupportsIndex = ..., fileno: FileDescriptorLike | None = None, *, timeout: float | None = ...) -> Socket: ...
+    def __init__(self, /, family: SupportsIndex = ..., type: SupportsIndex = ..., proto: SupportsIndex = ..., fileno: FileDescriptorLike | None = None, *, timeout: float | None = ...) -> None: ...
+    def __new__(cls, /, *_arguments: "object", **_keywords: "object") -> Socket:
+        """
+        The arguments are `__init__`'s, so that a subclass may have others.
+        """
     def __repr__(self, /) -> str: ...
     def accept(self, /) -> "tuple[Socket, Any]":
         """
@@ -722,6 +727,7 @@ class Socket:
 
         Raises:
             OSError: as `accept`, when nothing was accepted before it.
+            ValueError: a negative limit.
         """
     def bind(self, /, address: tuple[Any, ...] | str | ReadableBuffer) -> None:
         """
@@ -931,6 +937,7 @@ class Socket:
             ConnectionResetError: the peer has reset the connection.
             OSError: ENOTCONN, EBADF, ...
             ValueError: a negative size.
+            MemoryError: a size that there is no memory for.
 
         References:
             recv(2) https://man7.org/linux/man-pages/man2/recv.2.html
@@ -987,11 +994,11 @@ class Socket:
             TimeoutError: the time-out is up.
             OSError: as `send`.
         """
-    def setblocking(self, /, flag: Any) -> None:
+    def setblocking(self, /, flag: "bool") -> None:
         """
         settimeout(None) for True, settimeout(0.0) for False.
         """
-    def setsockopt(self, /, level: SupportsIndex, optname: SupportsIndex, value: int | ReadableBuffer | None, optlen: SupportsIndex | None = None) -> None:
+    def setsockopt(self, /, level: SupportsIndex, optname: SupportsIndex, value: int | ReadableBuffer | None, optlen: int | None = None) -> None:
         """
         setsockopt(2).
 
@@ -1108,6 +1115,17 @@ def connect_many(addresses: Iterable[tuple[Any, ...] | str | ReadableBuffer], *,
 
     Raises:
         ValueError: a negative time-out, a concurrency below 1.
+    """
+
+def host_to_resolve(address: tuple[Any, ...] | str | ReadableBuffer) -> tuple[str, int] | None:
+    """
+    What `epollkit.aio` has to resolve on its loop before it can connect.
+
+    Returns:
+        (host, port), or None for an address that needs no resolver.
+
+    Raises:
+        TypeError, OverflowError: for the address, as `connect`.
     """
 
 def serve(service: "str", address: tuple[Any, ...] | str | ReadableBuffer, *, trigger: "str" = "edge", max_connections: SupportsIndex | None = None, backlog: SupportsIndex = 4096) -> Peer:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from epollkit import Connecting, Socket
+from epollkit._epollkit import host_to_resolve
 
 __all__ = ["connect"]
 
@@ -48,7 +49,7 @@ async def connect(
     References:
         RFC 8305 https://www.rfc-editor.org/rfc/rfc8305
     """
-    if timeout is not None and timeout < 0:
+    if timeout is not None and not timeout >= 0:  # NaN, too
         raise ValueError("Timeout value out of range")
     settings = list(options)
     try:
@@ -65,15 +66,18 @@ async def connect(
 
 async def _resolve(address: Address) -> list[Address]:
     """All addresses of a host, families alternating (RFC 8305 section 4)."""
-    if not isinstance(address, tuple):
+    named = host_to_resolve(address)
+    if named is None:
         return [address]
-    loop = asyncio.get_running_loop()
-    host, port = address[:2]
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    scoped = [(*where[:2], *address[2:]) if len(address) > 2 else where for *_, where in found]  # noqa: PLR2004
-    first = found[0][0]
-    same = [where for where, entry in zip(scoped, found, strict=True) if entry[0] == first]
-    other = [where for where, entry in zip(scoped, found, strict=True) if entry[0] != first]
+    host, port = named
+    try:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        error.add_note(f'getaddrinfo "{host}"')
+        raise
+    same = [where for family, *_, where in found if family == found[0][0]]
+    other = [where for family, *_, where in found if family != found[0][0]]
     mixed: list[Address] = []
     while same or other:
         mixed += same[:1] + other[:1]

@@ -8,6 +8,7 @@
 //! two epoll_ctl(2) less where it was not.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
@@ -49,7 +50,7 @@ struct Expiry {
 /// Connection attempts under way.
 #[derive(Debug)]
 pub struct Dialer {
-    epoll: Epoll,
+    epoll: Arc<Epoll>,
     events: Vec<RawEvent>,
     attempts: Slab<Attempt>,
     expiries: VecDeque<Expiry>,
@@ -65,13 +66,18 @@ impl Dialer {
     /// `EMFILE`, `ENFILE` from epoll_create1(2).
     pub fn new(timeout: Option<Duration>, options: Options) -> Result<Self> {
         Ok(Self {
-            epoll: Epoll::new(0)?,
+            epoll: Arc::new(Epoll::new(0)?),
             events: Vec::new(),
             attempts: Slab::new(),
             expiries: VecDeque::new(),
             timeout,
             options,
         })
+    }
+
+    /// The dialer's epoll set: to close it ends a turn that another thread waits in, with `EBADF`.
+    pub fn epoll(&self) -> Arc<Epoll> {
+        Arc::clone(&self.epoll)
     }
 
     /// How many attempts have not ended.

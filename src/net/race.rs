@@ -41,7 +41,8 @@ impl Race {
             .collect::<Vec<_>>()
             .join(", ");
         Ok(Self {
-            dialer: Dialer::new(None, options)?,
+            dialer: Dialer::new(None, options)
+                .map_err(|error| error.about(format_args!("to connect {unfinished}")))?,
             waiting: interleave(addresses),
             deadline,
             next_start: Instant::now(),

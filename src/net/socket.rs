@@ -67,7 +67,6 @@ impl Socket {
     ) -> Result<Self> {
         let adopted = Self::owning(sys::fd::adopt(raw).op("fileno")?, 0, 0, 0);
         let seen = adopted.call("getsockopt", |fd| {
-            sys::fd::set_nonblocking(fd, true)?;
             let ask = |known: Option<i32>, name| match known {
                 Some(known) => Ok(known),
                 None => sys::socket::getsockopt_int(fd, libc::SOL_SOCKET, name),
@@ -75,11 +74,9 @@ impl Socket {
             // Asked even when all three are known: only a socket has an SO_TYPE.
             let actual = ask(None, libc::SO_TYPE)?;
             let family = ask(family, libc::SO_DOMAIN)?;
-            Ok((
-                family,
-                kind.unwrap_or(actual),
-                ask(protocol, libc::SO_PROTOCOL)?,
-            ))
+            let protocol = ask(protocol, libc::SO_PROTOCOL)?;
+            sys::fd::set_nonblocking(fd, true)?;
+            Ok((family, kind.unwrap_or(actual), protocol))
         });
         match seen {
             Ok((family, kind, protocol)) => Ok(Self {
@@ -92,6 +89,16 @@ impl Socket {
                 adopted.cell.detach();
                 Err(error)
             }
+        }
+    }
+
+    /// A socket that is closed from the start.
+    pub fn closed() -> Self {
+        Self {
+            cell: FdCell::closed(),
+            family: -1,
+            kind: -1,
+            protocol: -1,
         }
     }
 

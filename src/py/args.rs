@@ -27,6 +27,14 @@ pub(crate) enum Seconds {
 impl Seconds {
     /// Not at all.
     pub(super) const ZERO: Self = Self::Length(Duration::ZERO);
+
+    /// CPython counts nanoseconds in 64 bits.
+    fn within_range(length: Duration) -> PyResult<Self> {
+        match i64::try_from(length.as_nanos()) {
+            Ok(_) => Ok(Self::Length(length)),
+            Err(_) => Err(out_of_range()),
+        }
+    }
 }
 
 impl<'py> FromPyObject<'_, 'py> for Seconds {
@@ -39,8 +47,10 @@ impl<'py> FromPyObject<'_, 'py> for Seconds {
         // First, for poll(0): by way of a float an int would cost an object more.
         if let Ok(number) = object.cast::<PyInt>() {
             let seconds = number.extract::<i64>()?;
-            let length = u64::try_from(seconds).map(Duration::from_secs);
-            return Ok(length.map_or(Self::Negative, Self::Length));
+            return match u64::try_from(seconds).map(Duration::from_secs) {
+                Ok(length) => Self::within_range(length),
+                Err(_) => Ok(Self::Negative),
+            };
         }
         let seconds = object.extract::<f64>()?;
         if seconds.is_nan() {
@@ -49,12 +59,16 @@ impl<'py> FromPyObject<'_, 'py> for Seconds {
         if seconds < 0.0 && seconds.is_finite() {
             return Ok(Self::Negative);
         }
-        Duration::try_from_secs_f64(seconds)
-            .map(Self::Length)
-            .map_err(|_| {
-                PyOverflowError::new_err(format!("timeout of {seconds} s is out of range"))
-            })
+        // Up, as CPython rounds time-outs: what is more than nothing must not become nothing.
+        let nanoseconds = (seconds.fract() * 1e9).ceil() / 1e9;
+        Duration::try_from_secs_f64(seconds.trunc() + nanoseconds)
+            .map_err(|_| out_of_range())
+            .and_then(Self::within_range)
     }
+}
+
+fn out_of_range() -> PyErr {
+    PyOverflowError::new_err("timeout out of range: at most 292 years")
 }
 
 /// A time-out where a negative number means an error.
@@ -276,14 +290,15 @@ impl IpParts {
 
 /// `str` (IDNA-encoded where it is not ASCII), `bytes` or `bytearray`.
 fn host_name(host: &Bound<'_, PyAny>) -> PyResult<String> {
-    if let Ok(text) = host.cast::<PyString>() {
-        let text = text.to_str()?;
-        if text.is_ascii() {
-            return Ok(text.to_owned());
+    let bytes = if let Ok(text) = host.cast::<PyString>() {
+        match text.to_str() {
+            Ok(text) if text.is_ascii() => text.as_bytes().to_vec(),
+            _ => host
+                .call_method1("encode", ("idna",))
+                .and_then(|encoded| encoded.extract::<Vec<u8>>())
+                .map_err(|_| PyTypeError::new_err("encoding of hostname failed"))?,
         }
-        return Ok(host.call_method1("encode", ("idna",))?.str()?.to_string());
-    }
-    let bytes = if let Ok(bytes) = host.cast::<PyBytes>() {
+    } else if let Ok(bytes) = host.cast::<PyBytes>() {
         bytes.as_bytes().to_vec()
     } else if let Ok(bytes) = host.cast::<PyByteArray>() {
         bytes.to_vec()
@@ -292,6 +307,11 @@ fn host_name(host: &Bound<'_, PyAny>) -> PyResult<String> {
         let text = format!("str, bytes or bytearray expected, not {kind}");
         return Err(PyTypeError::new_err(text));
     };
+    if bytes.contains(&0) {
+        return Err(PyTypeError::new_err(
+            "host name must not contain null character",
+        ));
+    }
     String::from_utf8(bytes)
         .map_err(|_| PyValueError::new_err("host name must be ASCII, or given as str"))
 }
@@ -382,10 +402,10 @@ pub(super) fn connect_options(
 
 /// The bytes of a socket option's value: a C int, or a buffer as it is.
 pub(super) fn option_value(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
-    if value.is_instance_of::<PyInt>() {
-        return Ok(value.extract::<i32>()?.to_ne_bytes().to_vec());
+    match value.extract::<i32>() {
+        Ok(number) => Ok(number.to_ne_bytes().to_vec()),
+        Err(_) => Ok(Data::get(value)?.to_vec()),
     }
-    Ok(Data::get(value)?.to_vec())
 }
 
 /// A message for `PyErr::warn`, which takes a C string.

@@ -8,11 +8,20 @@
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyMemoryView};
 
 use crate::error::Result;
 use crate::net::Socket;
 use crate::sys;
+
+/// Exports `object`'s buffer. Some (ctypes arrays) leave the strides out, which pyo3 refuses and a
+/// memoryview fills in.
+fn export(object: &Bound<'_, PyAny>) -> PyResult<PyUntypedBuffer> {
+    PyUntypedBuffer::get(object).or_else(|error| {
+        let view = PyMemoryView::from(object).map_err(|_| error)?;
+        PyUntypedBuffer::get(&view)
+    })
+}
 
 /// Bytes to be read: `bytes`, which nobody can change, or any contiguous buffer.
 #[derive(Debug)]
@@ -28,7 +37,7 @@ impl<'py> Data<'py> {
         if let Ok(bytes) = object.cast::<PyBytes>() {
             return Ok(Self::Bytes(bytes.clone()));
         }
-        let buffer = PyUntypedBuffer::get(object).map_err(|error| {
+        let buffer = export(object).map_err(|error| {
             if error.is_instance_of::<PyTypeError>(object.py()) {
                 let kind = object.get_type().name().map(|name| name.to_string());
                 let kind = kind.unwrap_or_else(|_| "?".to_owned());
@@ -100,7 +109,7 @@ impl Room {
                 "recv_into() argument 1 must be read-write bytes-like object, not {kind}"
             ))
         };
-        let buffer = PyUntypedBuffer::get(object).map_err(|_| wrong())?;
+        let buffer = export(object).map_err(|_| wrong())?;
         if buffer.readonly() || !buffer.is_c_contiguous() {
             return Err(wrong());
         }

@@ -92,6 +92,7 @@ impl Event {
         self.flags.intersects(EventFlags::RDHUP | EventFlags::HUP)
     }
 
+    #[pyo3(signature = () -> "str | tuple[object, ...]")]
     fn __reduce__(&self) -> PyResult<()> {
         Err(not_for_pickle("Event"))
     }
@@ -230,6 +231,7 @@ impl Events {
         Ok(format!("<epollkit.Events [{}]>", texts?.join(", ")))
     }
 
+    #[pyo3(signature = () -> "str | tuple[object, ...]")]
     fn __reduce__(&self) -> PyResult<()> {
         Err(not_for_pickle("Events"))
     }
@@ -266,6 +268,7 @@ impl EventIterator {
         }
     }
 
+    #[pyo3(signature = () -> "str | tuple[object, ...]")]
     fn __reduce__(&self) -> PyResult<()> {
         Err(not_for_pickle("EventIterator"))
     }

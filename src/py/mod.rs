@@ -12,6 +12,7 @@
 pub(crate) mod args;
 pub(crate) mod buffer;
 pub(crate) mod connect;
+pub(crate) mod connect_many;
 pub(crate) mod connecting;
 pub(crate) mod epoll;
 pub(crate) mod error;

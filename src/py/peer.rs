@@ -214,6 +214,7 @@ impl Peer {
         py.detach(|| self.handle.stop()).map_err(broken)
     }
 
+    #[pyo3(signature = () -> "str | tuple[object, ...]")]
     fn __reduce__(&self) -> PyResult<()> {
         Err(not_for_pickle("Peer"))
     }

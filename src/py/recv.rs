@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use pyo3::exceptions::PyOSError;
+use pyo3::exceptions::{PyMemoryError, PyOSError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -23,6 +23,7 @@ pub(super) fn recv_bytes<'py>(
     socket: &Socket,
     size: usize,
     flags: i32,
+    room: &mut Vec<u8>,
 ) -> Result<Bound<'py, PyBytes>> {
     if size == 0 {
         // As the stdlib has it: no bytes are there at once, and nobody need be asked.
@@ -33,7 +34,7 @@ pub(super) fn recv_bytes<'py>(
         let received = socket.recv_uninit(&mut scratch[..size], flags)?;
         return Ok(PyBytes::new(py, received));
     }
-    recv_large(py, socket, size, flags)
+    recv_large(py, socket, size, flags, room)
 }
 
 #[inline(never)]
@@ -46,15 +47,25 @@ fn recv_large<'py>(
     socket: &Socket,
     size: usize,
     flags: i32,
+    room: &mut Vec<u8>,
 ) -> Result<Bound<'py, PyBytes>> {
-    if size <= LARGE_SCRATCH {
-        let mut scratch = [MaybeUninit::uninit(); LARGE_SCRATCH];
-        let received = socket.recv_uninit(&mut scratch[..size], flags)?;
+    if size > LARGE_SCRATCH {
+        let received = socket.recv_uninit(&mut room.spare_capacity_mut()[..size], flags)?;
         return Ok(PyBytes::new(py, received));
     }
-    let mut scratch = Box::new_uninit_slice(size);
-    let received = socket.recv_uninit(&mut scratch, flags)?;
+    let mut scratch = [MaybeUninit::uninit(); LARGE_SCRATCH];
+    let received = socket.recv_uninit(&mut scratch[..size], flags)?;
     Ok(PyBytes::new(py, received))
+}
+
+/// Room for a recv(2) that is too large for the stack; none for others.
+pub(super) fn large_room(size: usize) -> PyResult<Vec<u8>> {
+    let mut room = Vec::new();
+    if size > LARGE_SCRATCH {
+        room.try_reserve_exact(size)
+            .map_err(|_| PyMemoryError::new_err(format!("no room for {size} bytes")))?;
+    }
+    Ok(room)
 }
 
 /// Reads until there is nothing left, the stream ends, or `limit` bytes have come. An error behind

@@ -1,20 +1,20 @@
 //! `Socket`: the Python class.
 
 use std::os::fd::RawFd;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use pyo3::exceptions::{
-    PyBlockingIOError, PyOSError, PyResourceWarning, PyTimeoutError, PyValueError,
+    PyBlockingIOError, PyOSError, PyResourceWarning, PyRuntimeError, PyTimeoutError, PyValueError,
 };
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 
 use super::args::{self, Address, Seconds, address_to_py};
 use super::buffer::{Data, Room};
 use super::error::with_note;
 use super::objects::{Family, Kind, OptionArg, ReadableArg, StdlibSocket, WritableArg};
-use super::recv::{Drained, drain, recv_bytes};
+use super::recv::{Drained, drain, large_room, recv_bytes};
 use super::wait::{Interest, Timeout, retry, retry_until, until_ready};
 use crate::error::Error;
 use crate::net;
@@ -49,21 +49,24 @@ use crate::sys::clock::Deadline;
 #[pyclass(frozen, subclass, weakref, module = "epollkit")]
 #[derive(Debug)]
 pub(crate) struct Socket {
-    inner: Arc<net::Socket>,
+    /// Empty until `__init__`, which a subclass may have its own of.
+    opened: OnceLock<Arc<net::Socket>>,
     timeout: Timeout,
 }
 
 impl Socket {
     pub(super) fn wrap(socket: net::Socket, timeout: Option<Duration>) -> Self {
         Self {
-            inner: Arc::new(socket),
+            opened: OnceLock::from(Arc::new(socket)),
             timeout: Timeout::new(timeout),
         }
     }
 
     /// The core's socket, to be shared with native threads and with registrations.
+    #[inline]
     pub(super) fn inner(&self) -> &Arc<net::Socket> {
-        &self.inner
+        static NONE: LazyLock<Arc<net::Socket>> = LazyLock::new(|| Arc::new(net::Socket::closed()));
+        self.opened.get().unwrap_or_else(|| &NONE)
     }
 
     fn retry<T>(
@@ -72,7 +75,7 @@ impl Socket {
         interest: Interest,
         call: impl FnMut() -> crate::error::Result<T>,
     ) -> PyResult<T> {
-        retry(py, &self.inner, self.timeout.get(), interest, call)
+        retry(py, self.inner(), self.timeout.get(), interest, call)
     }
 
     fn accepted(
@@ -87,17 +90,17 @@ impl Socket {
 
     /// Connects as the stdlib does: 0, the errno, or the exception of a time-out.
     fn connect_errno(&self, py: Python<'_>, address: &Address<'_>) -> PyResult<Result<(), Error>> {
-        let address = address.for_family("connect", self.inner.family())?;
+        let address = address.for_family("connect", self.inner().family())?;
         let timeout = self.timeout.get();
-        match self.inner.connect(&address) {
+        match self.inner().connect(&address) {
             Err(error) if is_under_way(&error) && timeout != Some(Duration::ZERO) => {
                 until_ready(
                     py,
-                    &self.inner,
+                    self.inner(),
                     Deadline::after(timeout),
                     Interest::Writable,
                 )?;
-                Ok(match look(&self.inner) {
+                Ok(match look(self.inner()) {
                     Ok(Progress::Connected) => Ok(()),
                     Ok(Progress::Pending) => Err(error.about(&address)),
                     Err(error) => Err(error.about(&address)),
@@ -110,15 +113,30 @@ impl Socket {
 
 #[pymethods]
 impl Socket {
+    /// The arguments are `__init__`'s, so that a subclass may have others.
     #[new]
+    #[pyo3(signature = (*_arguments: "object", **_keywords: "object"))]
+    fn new(_arguments: &Bound<'_, PyTuple>, _keywords: Option<&Bound<'_, PyDict>>) -> Self {
+        Self {
+            opened: OnceLock::new(),
+            timeout: Timeout::new(Some(Duration::ZERO)),
+        }
+    }
+
     #[pyo3(signature = (family = -1, r#type = -1, proto = -1, fileno = None, *, timeout = Some(Seconds::ZERO)))]
-    fn new(
+    fn __init__(
+        &self,
         family: i32,
         r#type: i32,
         proto: i32,
         fileno: Option<args::Fileno>,
         timeout: Option<Seconds>,
-    ) -> PyResult<Self> {
+    ) -> PyResult<()> {
+        if self.opened.get().is_some() {
+            return Err(PyRuntimeError::new_err(
+                "Socket.__init__ must be called once",
+            ));
+        }
         let timeout = args::timeout(timeout)?;
         let known = |value: i32| (value != -1).then_some(value);
         let socket = match fileno {
@@ -129,7 +147,11 @@ impl Socket {
                 known(proto).unwrap_or(0),
             )?,
         };
-        Ok(Self::wrap(socket, timeout))
+        self.timeout.set(timeout);
+        // Another thread was first: that one's socket stays, this one is closed.
+        self.opened
+            .set(Arc::new(socket))
+            .map_err(|_| PyRuntimeError::new_err("Socket.__init__ must be called once"))
     }
 
     /// accept4(2): take the next connection from the queue.
@@ -147,7 +169,7 @@ impl Socket {
     ///     accept(2) https://man7.org/linux/man-pages/man2/accept.2.html
     #[pyo3(signature = () -> "tuple[Socket, Any]")]
     fn accept<'py>(&self, py: Python<'py>) -> PyResult<(Self, Bound<'py, PyAny>)> {
-        let accepted = self.retry(py, Interest::Readable, || self.inner.accept())?;
+        let accepted = self.retry(py, Interest::Readable, || self.inner().accept())?;
         Self::accepted(py, accepted)
     }
 
@@ -185,15 +207,19 @@ impl Socket {
     ///
     /// Raises:
     ///     OSError: as `accept`, when nothing was accepted before it.
+    ///     ValueError: a negative limit.
     #[pyo3(signature = (limit = 1024) -> "list[tuple[Socket, Any]]")]
     fn accept_many<'py>(
         &self,
         py: Python<'py>,
-        limit: usize,
+        limit: isize,
     ) -> PyResult<Vec<(Self, Bound<'py, PyAny>)>> {
+        let limit = usize::try_from(limit).map_err(|_| {
+            PyValueError::new_err(format!("accept_many(): limit cannot be negative: {limit}"))
+        })?;
         let mut accepted = Vec::new();
         while accepted.len() < limit {
-            match self.inner.accept() {
+            match self.inner().accept() {
                 Ok(next) => accepted.push(Self::accepted(py, next)?),
                 Err(error) if error.is(libc::EINTR) || error.is(libc::ECONNABORTED) => {}
                 Err(error) if error.is(libc::EAGAIN) || !accepted.is_empty() => break,
@@ -218,8 +244,8 @@ impl Socket {
     ///     bind(2) https://man7.org/linux/man-pages/man2/bind.2.html
     fn bind(&self, address: Address<'_>) -> PyResult<()> {
         Ok(self
-            .inner
-            .bind(&address.for_family("bind", self.inner.family())?)?)
+            .inner()
+            .bind(&address.for_family("bind", self.inner().family())?)?)
     }
 
     /// close(2). Further calls raise OSError (EBADF); closing again does nothing.
@@ -229,7 +255,7 @@ impl Socket {
     /// Raises:
     ///     OSError: what close(2) says (EIO, ...); the descriptor is gone all the same.
     fn close(&self) -> PyResult<()> {
-        match self.inner.close() {
+        match self.inner().close() {
             // The peer's reset is no failure of close.
             Err(error) if error.is(libc::ECONNRESET) => Ok(()),
             result => Ok(result?),
@@ -281,7 +307,7 @@ impl Socket {
     /// Returns:
     ///     The descriptor, which is now yours to close; -1 if it was closed before.
     fn detach(&self) -> RawFd {
-        self.inner.detach()
+        self.inner().detach()
     }
 
     /// Read until there is no more: the edge-triggered read loop in one call. Never waits.
@@ -298,15 +324,13 @@ impl Socket {
     ///     ValueError: a limit below 1.
     #[pyo3(signature = (limit = 1 << 20))]
     fn drain(&self, py: Python<'_>, limit: isize) -> PyResult<Drained> {
-        let limit = match usize::try_from(limit) {
-            Ok(limit) if limit > 0 => limit,
-            _ => {
-                return Err(PyValueError::new_err(format!(
-                    "drain(): limit must be at least 1, not {limit}"
-                )));
-            }
-        };
-        drain(py, &self.inner, limit)
+        let limit = usize::try_from(limit)
+            .ok()
+            .filter(|limit| *limit > 0)
+            .ok_or_else(|| {
+                PyValueError::new_err(format!("drain(): limit must be at least 1, not {limit}"))
+            })?;
+        drain(py, self.inner(), limit)
     }
 
     /// Another descriptor of the same open socket (F_DUPFD_CLOEXEC).
@@ -316,10 +340,7 @@ impl Socket {
     /// Raises:
     ///     OSError: EMFILE, EBADF.
     fn dup(&self) -> PyResult<Self> {
-        Ok(Self {
-            inner: Arc::new(self.inner.duplicate()?),
-            timeout: Timeout::new(self.timeout.get()),
-        })
+        Ok(Self::wrap(self.inner().duplicate()?, self.timeout.get()))
     }
 
     /// SO_ERROR: the pending error. Reading it clears it.
@@ -327,12 +348,12 @@ impl Socket {
     /// Returns:
     ///     The errno, or 0.
     fn error(&self) -> PyResult<i32> {
-        Ok(self.inner.take_error()?)
+        Ok(self.inner().take_error()?)
     }
 
     /// The descriptor's number; -1 once closed.
     pub(super) fn fileno(&self) -> RawFd {
-        self.inner.fileno()
+        self.inner().fileno()
     }
 
     /// Whether calls may wait: the time-out is not 0.0.
@@ -345,7 +366,7 @@ impl Socket {
     /// Raises:
     ///     OSError: ENOTCONN.
     fn getpeername<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        address_to_py(py, self.inner.getpeername()?.as_ref())
+        address_to_py(py, self.inner().getpeername()?.as_ref())
     }
 
     /// getsockname(2): the local address.
@@ -353,7 +374,7 @@ impl Socket {
     /// Raises:
     ///     OSError: EBADF.
     fn getsockname<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        address_to_py(py, self.inner.getsockname()?.as_ref())
+        address_to_py(py, self.inner().getsockname()?.as_ref())
     }
 
     /// getsockopt(2).
@@ -377,13 +398,13 @@ impl Socket {
         buflen: isize,
     ) -> PyResult<Bound<'py, PyAny>> {
         if buflen == 0 {
-            let value = self.inner.getsockopt_int(level, optname)?;
+            let value = self.inner().getsockopt_int(level, optname)?;
             return Ok(value.into_pyobject(py)?.into_any());
         }
         match usize::try_from(buflen) {
             Ok(length) if length <= 1024 => {
                 let mut value = vec![0; length];
-                let filled = self.inner.getsockopt(level, optname, &mut value)?;
+                let filled = self.inner().getsockopt(level, optname, &mut value)?;
                 Ok(PyBytes::new(py, value.get(..filled).unwrap_or(&value)).into_any())
             }
             _ => Err(PyOSError::new_err("getsockopt buflen out of range")),
@@ -403,7 +424,7 @@ impl Socket {
     /// References:
     ///     tcp(7), unix(7)
     fn inq(&self) -> PyResult<usize> {
-        Ok(self.inner.inq()?)
+        Ok(self.inner().inq()?)
     }
 
     /// listen(2): start queueing connections.
@@ -419,7 +440,7 @@ impl Socket {
     ///     listen(2) https://man7.org/linux/man-pages/man2/listen.2.html
     #[pyo3(signature = (backlog = 128))]
     fn listen(&self, backlog: i32) -> PyResult<()> {
-        Ok(self.inner.listen(backlog.max(0))?)
+        Ok(self.inner().listen(backlog.max(0))?)
     }
 
     /// SIOCOUTQ: bytes that were sent but not acknowledged, and bytes not sent yet.
@@ -427,7 +448,7 @@ impl Socket {
     /// Raises:
     ///     OSError: EINVAL on a listener.
     fn outq(&self) -> PyResult<usize> {
-        Ok(self.inner.outq()?)
+        Ok(self.inner().outq()?)
     }
 
     /// recv(2).
@@ -445,6 +466,7 @@ impl Socket {
     ///     ConnectionResetError: the peer has reset the connection.
     ///     OSError: ENOTCONN, EBADF, ...
     ///     ValueError: a negative size.
+    ///     MemoryError: a size that there is no memory for.
     ///
     /// References:
     ///     recv(2) https://man7.org/linux/man-pages/man2/recv.2.html
@@ -456,8 +478,9 @@ impl Socket {
         flags: i32,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let size = size_of_recv(bufsize, "recv")?;
+        let mut room = large_room(size)?;
         self.retry(py, Interest::Readable, || {
-            recv_bytes(py, &self.inner, size, flags)
+            recv_bytes(py, self.inner(), size, flags, &mut room)
         })
     }
 
@@ -486,7 +509,7 @@ impl Socket {
         let room = Room::get(&buffer.0)?;
         let size = size_of_recv_into(&room, nbytes)?;
         self.retry(py, Interest::Readable, || {
-            room.recv(&self.inner, size, flags)
+            room.recv(self.inner(), size, flags)
         })
     }
 
@@ -511,7 +534,7 @@ impl Socket {
     #[pyo3(signature = (data, flags = 0))]
     fn send(&self, py: Python<'_>, data: ReadableArg<'_>, flags: i32) -> PyResult<usize> {
         let data = Data::get(&data.0)?;
-        self.retry(py, Interest::Writable, || data.send(&self.inner, 0, flags))
+        self.retry(py, Interest::Writable, || data.send(self.inner(), 0, flags))
     }
 
     /// Send all of the data, waiting as often as needed; the time-out is for the whole.
@@ -531,8 +554,8 @@ impl Socket {
         let deadline = Deadline::after(self.timeout.get());
         let mut sent = 0;
         loop {
-            let call = || data.send(&self.inner, sent, flags);
-            match retry_until(py, &self.inner, deadline, Interest::Writable, call) {
+            let call = || data.send(self.inner(), sent, flags);
+            match retry_until(py, self.inner(), deadline, Interest::Writable, call) {
                 Ok(count) => sent += count,
                 Err(error) => return Err(partly_sent(py, error, sent, data.len())),
             }
@@ -544,13 +567,13 @@ impl Socket {
     }
 
     /// settimeout(None) for True, settimeout(0.0) for False.
-    fn setblocking(&self, flag: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.timeout.set(if flag.is_truthy()? {
-            None
-        } else {
+    #[pyo3(signature = (flag: "bool"))]
+    fn setblocking(&self, flag: i64) {
+        self.timeout.set(if flag == 0 {
             Some(Duration::ZERO)
+        } else {
+            None
         });
-        Ok(())
     }
 
     /// setsockopt(2).
@@ -570,15 +593,15 @@ impl Socket {
         level: i32,
         optname: i32,
         value: OptionArg<'_>,
-        optlen: Option<u32>,
+        optlen: Option<args::Mask>,
     ) -> PyResult<()> {
         match (value.0.is_none(), optlen) {
-            (true, Some(length)) => Ok(self.inner.call("setsockopt", |fd| {
-                sys::socket::setsockopt_null(fd, level, optname, length)
+            (true, Some(length)) => Ok(self.inner().call("setsockopt", |fd| {
+                sys::socket::setsockopt_null(fd, level, optname, length.0)
             })?),
             (false, None) => {
                 Ok(self
-                    .inner
+                    .inner()
                     .setsockopt(level, optname, &args::option_value(&value.0)?)?)
             }
             (true, None) => Err(pyo3::exceptions::PyTypeError::new_err(
@@ -613,13 +636,13 @@ impl Socket {
     /// References:
     ///     shutdown(2) https://man7.org/linux/man-pages/man2/shutdown.2.html
     fn shutdown(&self, how: i32) -> PyResult<()> {
-        Ok(self.inner.shutdown(how)?)
+        Ok(self.inner().shutdown(how)?)
     }
 
     /// `accept`, with None where it would have to wait. Never waits, whatever the time-out.
     #[pyo3(signature = () -> "tuple[Socket, Any] | None")]
     fn try_accept<'py>(&self, py: Python<'py>) -> PyResult<Option<(Self, Bound<'py, PyAny>)>> {
-        at_once(py, || self.inner.accept())?
+        at_once(py, || self.inner().accept())?
             .map(|accepted| Self::accepted(py, accepted))
             .transpose()
     }
@@ -633,7 +656,8 @@ impl Socket {
         flags: i32,
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let size = size_of_recv(bufsize, "try_recv")?;
-        at_once(py, || recv_bytes(py, &self.inner, size, flags))
+        let mut room = large_room(size)?;
+        at_once(py, || recv_bytes(py, self.inner(), size, flags, &mut room))
     }
 
     /// `recv_into`, with None where it would have to wait. Never waits, whatever the time-out.
@@ -647,7 +671,7 @@ impl Socket {
     ) -> PyResult<Option<usize>> {
         let room = Room::get(&buffer.0)?;
         let size = size_of_recv_into(&room, nbytes)?;
-        at_once(py, || room.recv(&self.inner, size, flags))
+        at_once(py, || room.recv(self.inner(), size, flags))
     }
 
     /// `send`, with None where it would have to wait. Never waits, whatever the time-out.
@@ -659,7 +683,7 @@ impl Socket {
         flags: i32,
     ) -> PyResult<Option<usize>> {
         let data = Data::get(&data.0)?;
-        at_once(py, || data.send(&self.inner, 0, flags))
+        at_once(py, || data.send(self.inner(), 0, flags))
     }
 
     /// Take over the descriptor of a `socket.socket`, which is detached by it.
@@ -688,11 +712,11 @@ impl Socket {
     fn to_stdlib<'py>(&self, py: Python<'py>) -> PyResult<StdlibSocket<'py>> {
         let class = py.import("socket")?.getattr("socket")?;
         let (family, kind, protocol) = (
-            self.inner.family(),
-            self.inner.kind(),
-            self.inner.protocol(),
+            self.inner().family(),
+            self.inner().kind(),
+            self.inner().protocol(),
         );
-        let fd = match self.inner.detach() {
+        let fd = match self.inner().detach() {
             -1 => return Err(Error::from_errno("fileno", libc::EBADF).into()),
             fd => fd,
         };
@@ -707,19 +731,19 @@ impl Socket {
     /// Whether the object has been closed or detached.
     #[getter]
     fn closed(&self) -> bool {
-        self.inner.is_closed()
+        self.inner().is_closed()
     }
 
     /// AF_*.
     #[getter]
     fn family(&self) -> Family {
-        Family(self.inner.family())
+        Family(self.inner().family())
     }
 
     /// Protocol number.
     #[getter]
     fn proto(&self) -> i32 {
-        self.inner.protocol()
+        self.inner().protocol()
     }
 
     /// As `gettimeout()`.
@@ -731,7 +755,7 @@ impl Socket {
     /// SOCK_*.
     #[getter]
     fn r#type(&self) -> Kind {
-        Kind(self.inner.kind())
+        Kind(self.inner().kind())
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {
@@ -744,26 +768,31 @@ impl Socket {
     }
 
     fn __repr__(&self) -> String {
-        format!("<epollkit.Socket {}>", self.inner)
+        format!("<epollkit.Socket {}>", self.inner())
     }
 }
 
 impl Drop for Socket {
     /// An open socket that nobody can reach any more is closed, and said to be a leak.
     fn drop(&mut self) {
-        if self.inner.is_closed() {
+        if self.inner().is_closed() {
             return;
         }
         // At interpreter exit there is nobody to warn.
         Python::try_attach(|py| {
+            // The last reference may go while an exception is on its way; that one comes first.
+            let on_its_way = PyErr::take(py);
             let text = args::c_text(&format!("unclosed {}", self.__repr__()));
             let category = py.get_type::<PyResourceWarning>();
             if let Err(error) = PyErr::warn(py, &category, &text, 1) {
                 error.write_unraisable(py, None);
             }
+            if let Some(error) = on_its_way {
+                error.restore(py);
+            }
         });
         // Registrations and native threads may share the core's socket: they see it closed.
-        drop(self.inner.close());
+        drop(self.inner().close());
     }
 }
 
@@ -800,8 +829,9 @@ fn at_once<T>(
 
 /// Says in the exception of `sendall` how far it came.
 fn partly_sent(py: Python<'_>, error: PyErr, sent: usize, length: usize) -> PyErr {
-    if error.is_instance_of::<PyBlockingIOError>(py)
-        && let Err(refused) = error.value(py).setattr("characters_written", sent)
+    let value = error.value(py);
+    if value.is_instance_of::<PyBlockingIOError>()
+        && let Err(refused) = value.setattr("characters_written", sent)
     {
         return refused;
     }

@@ -94,6 +94,14 @@ impl FdCell {
         }
     }
 
+    /// A cell that is closed from the start.
+    pub fn closed() -> Self {
+        Self {
+            slot: RwLock::new(None),
+            detached: AtomicBool::new(false),
+        }
+    }
+
     /// Runs one call that cannot sleep.
     ///
     /// # Errors

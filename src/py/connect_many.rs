@@ -1,0 +1,430 @@
+//! `connect_many`: thousands of connections in one native loop, as an iterator of their outcomes.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+use pyo3::PyTraverseError;
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::gc::PyVisit;
+use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
+use pyo3::types::{PyIterator, PyTuple};
+
+use super::args::{self, Address, Seconds, SocketOptions, Target};
+use super::error::{ClosedEpollError, ignore_poison, not_for_pickle, of_epoll, with_note};
+use super::objects::AddressesArg;
+use super::recv::os_error;
+use super::socket::Socket;
+use crate::epoll::Epoll;
+use crate::error::{Error, Result};
+use crate::net::{self, Addr, Dialer, Outcome};
+
+/// Connect to many addresses in one native loop.
+///
+/// Args:
+///     addresses: any iterable; it is read as room becomes free, so it may be long.
+///     timeout: seconds for each attempt; None for as long as the kernel tries (about 2 minutes).
+///     concurrency: at most so many attempts at the same time.
+///     source_address: connect from here; port 0 is chosen at connect time.
+///     options: (level, optname, int | bytes) triples, set before connect(2).
+///
+/// Returns:
+///     An iterator of `ConnectResult`, one for each address, in the order in which they end. A
+///     failed attempt is a result, never an exception; a malformed address is an exception.
+///
+/// Raises:
+///     ValueError: a negative time-out, a concurrency below 1.
+#[pyfunction]
+#[pyo3(signature = (addresses, *, timeout = None, concurrency = 1024, source_address = None, options = SocketOptions::default()))]
+pub(crate) fn connect_many(
+    addresses: AddressesArg<'_>,
+    timeout: Option<Seconds>,
+    concurrency: isize,
+    source_address: Option<Address<'_>>,
+    options: SocketOptions,
+) -> PyResult<ConnectMany> {
+    let concurrency = match usize::try_from(concurrency) {
+        Ok(concurrency) if concurrency > 0 => concurrency,
+        _ => {
+            let text = format!("connect_many(): concurrency must be at least 1, not {concurrency}");
+            return Err(PyValueError::new_err(text));
+        }
+    };
+    let options = args::connect_options(None, source_address.as_ref(), options)?;
+    let dialer = Dialer::new(args::timeout(timeout)?, options)?;
+    let epoll = dialer.epoll();
+    let work = Work {
+        dialer,
+        addresses: Some(addresses.0.try_iter()?.unbind()),
+        concurrency,
+        given: HashMap::new(),
+        next_index: 0,
+        known_names: HashMap::new(),
+        ended: VecDeque::new(),
+        broken: None,
+    };
+    let state = Mutex::new(State::Idle(Box::new(work)));
+    Ok(ConnectMany {
+        state,
+        epoll,
+        pending: AtomicUsize::new(0),
+        left: Condvar::new(),
+    })
+}
+
+/// How long a wait for another thread goes on before signals are looked at.
+const SIGNAL_SLICE: Duration = Duration::from_millis(50);
+/// How many addresses are read from Python before the loop turns.
+const BATCH: usize = 64;
+
+struct Work {
+    dialer: Dialer,
+    /// `None` once exhausted.
+    addresses: Option<Py<PyIterator>>,
+    concurrency: usize,
+    given: HashMap<usize, Py<PyAny>>,
+    next_index: usize,
+    known_names: HashMap<(String, u16), Result<Addr>>,
+    ended: VecDeque<Outcome>,
+    /// What went wrong with an address; raised when those read before it are under way.
+    broken: Option<PyErr>,
+}
+
+impl Work {
+    /// The next result; None when all have ended.
+    fn next(&mut self, py: Python<'_>, pending: &AtomicUsize) -> PyResult<Option<ConnectResult>> {
+        loop {
+            if let Some(error) = self.broken.take() {
+                return Err(error);
+            }
+            if let Some(outcome) = self.ended.pop_front() {
+                return self.result(py, outcome).map(Some);
+            }
+            let batch = self.read_batch(py);
+            if batch.is_empty() && self.dialer.pending() == 0 && self.broken.is_none() {
+                return Ok(None);
+            }
+            let may_wait = self.broken.is_none();
+            let (dialer, ended) = (&mut self.dialer, &mut self.ended);
+            let turned = py.detach(|| {
+                start(dialer, batch, ended);
+                pending.store(dialer.pending(), Ordering::Relaxed);
+                let turned = turn(dialer, may_wait, ended);
+                pending.store(dialer.pending(), Ordering::Relaxed);
+                turned
+            });
+            match turned {
+                Ok(()) => {}
+                Err(error) if error.is(libc::EINTR) => py.check_signals()?,
+                Err(error) => return Err(of_epoll(error, self.dialer.epoll().is_closed())),
+            }
+        }
+    }
+
+    /// Reads as many addresses as there is room for attempts. Host names are resolved here, each
+    /// once.
+    fn read_batch(&mut self, py: Python<'_>) -> Vec<(usize, Result<Addr>)> {
+        let room = self
+            .concurrency
+            .saturating_sub(self.dialer.pending())
+            .min(BATCH);
+        let mut batch = Vec::with_capacity(room);
+        while batch.len() < room {
+            let Some(addresses) = &self.addresses else {
+                break;
+            };
+            let given = match addresses.bind(py).clone().next() {
+                Some(Ok(given)) => given,
+                Some(Err(error)) => {
+                    self.addresses = None;
+                    self.broken = Some(error);
+                    break;
+                }
+                None => {
+                    self.addresses = None;
+                    break;
+                }
+            };
+            let index = self.next_index;
+            self.next_index += 1;
+            let addr = match Address(given.clone()).target("connect") {
+                Ok(Target::Known(addr)) => Ok(addr),
+                Ok(Target::Named(host, port)) => self.look_up(py, host, port),
+                Err(error) => {
+                    let note = format!("address {index} of connect_many");
+                    self.broken = Some(with_note(py, error, &note));
+                    break;
+                }
+            };
+            self.given.insert(index, given.unbind());
+            batch.push((index, addr));
+        }
+        batch
+    }
+
+    fn look_up(&mut self, py: Python<'_>, host: String, port: u16) -> Result<Addr> {
+        let key = (host, port);
+        if let Some(known) = self.known_names.get(&key) {
+            return known.clone();
+        }
+        let found = py.detach(|| net::resolve::resolve(&key.0, port, libc::AF_UNSPEC));
+        let unknown = || Error::from_resolver(libc::EAI_NONAME).about(&key.0);
+        let first = found.and_then(|found| found.into_iter().next().ok_or_else(unknown));
+        self.known_names.insert(key, first.clone());
+        first
+    }
+
+    fn result(&mut self, py: Python<'_>, outcome: Outcome) -> PyResult<ConnectResult> {
+        let address = self.given.remove(&outcome.tag).unwrap_or_else(|| py.None());
+        let (socket, error) = match outcome.result {
+            Ok(socket) => (
+                Some(Py::new(py, Socket::wrap(socket, Some(Duration::ZERO)))?),
+                None,
+            ),
+            Err(error) => (None, Some(os_error(py, error.into())?)),
+        };
+        let elapsed = outcome.elapsed.as_secs_f64();
+        Ok(ConnectResult {
+            index: outcome.tag,
+            address,
+            socket,
+            error,
+            elapsed,
+        })
+    }
+}
+
+fn start(dialer: &mut Dialer, batch: Vec<(usize, Result<Addr>)>, ended: &mut VecDeque<Outcome>) {
+    for (tag, addr) in batch {
+        match addr {
+            Ok(addr) => ended.extend(dialer.submit(tag, addr)),
+            Err(error) => {
+                ended.push_back(Outcome {
+                    tag,
+                    result: Err(error),
+                    elapsed: Duration::ZERO,
+                });
+            }
+        }
+    }
+}
+
+/// Waits for attempts to end, unless there is something to tell already.
+fn turn(dialer: &mut Dialer, may_wait: bool, ended: &mut VecDeque<Outcome>) -> Result<()> {
+    if dialer.pending() == 0 {
+        return Ok(());
+    }
+    let wait = if may_wait && ended.is_empty() {
+        None
+    } else {
+        Some(Duration::ZERO)
+    };
+    dialer.turn(wait, ended)
+}
+
+/// What a `ConnectMany` is doing.
+enum State {
+    Idle(Box<Work>),
+    /// This thread is in `__next__` and has the work.
+    Running(ThreadId),
+    Closed,
+}
+
+/// The iterator that `connect_many` returns.
+///
+/// Closing it, or leaving it as a context manager, gives up the attempts under way, also while
+/// another thread waits for a result; sockets that it has handed out stay yours. Threads may
+/// share it: each result goes to one of them.
+#[pyclass(frozen, module = "epollkit")]
+pub(crate) struct ConnectMany {
+    state: Mutex<State>,
+    /// The dialer's set, closed to wake a thread that waits in it.
+    epoll: Arc<Epoll>,
+    pending: AtomicUsize,
+    /// A thread has left `__next__`.
+    left: Condvar,
+}
+
+impl ConnectMany {
+    /// The work, for this thread alone; None when the iterator is closed. Waits for its turn while
+    /// another thread has it.
+    fn take_work(&self, py: Python<'_>) -> PyResult<Option<Box<Work>>> {
+        let this = thread::current().id();
+        loop {
+            let mut state = self.state(py);
+            match std::mem::replace(&mut *state, State::Running(this)) {
+                State::Idle(work) => return Ok(Some(work)),
+                State::Closed => {
+                    *state = State::Closed;
+                    return Ok(None);
+                }
+                State::Running(owner) => {
+                    *state = State::Running(owner);
+                    if owner == this {
+                        let text = "connect_many is reading its addresses already";
+                        return Err(PyValueError::new_err(text));
+                    }
+                }
+            }
+            drop(state);
+            py.detach(|| {
+                let state = ignore_poison(self.state.lock());
+                let has_it = |state: &mut State| matches!(state, State::Running(_));
+                drop(self.left.wait_timeout_while(state, SIGNAL_SLICE, has_it));
+            });
+            py.check_signals()?;
+        }
+    }
+
+    fn state(&self, py: Python<'_>) -> MutexGuard<'_, State> {
+        ignore_poison(self.state.lock_py_attached(py))
+    }
+}
+
+#[pymethods]
+impl ConnectMany {
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<ConnectResult>> {
+        let Some(mut work) = self.take_work(py)? else {
+            return Ok(None);
+        };
+        let result = work.next(py, &self.pending);
+        let mut state = self.state(py);
+        if matches!(*state, State::Closed) {
+            // Closed while it ran. The result is dropped with the work, and with it its socket.
+            drop(state);
+            self.left.notify_all();
+            drop(work);
+            return close_unseen(py, result);
+        }
+        *state = State::Idle(work);
+        drop(state);
+        self.left.notify_one();
+        result
+    }
+
+    /// How many attempts are under way.
+    #[getter]
+    fn pending(&self) -> usize {
+        self.pending.load(Ordering::Relaxed)
+    }
+
+    /// Give up the attempts under way and close their sockets; the iterator is at its end.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let before = std::mem::replace(&mut *self.state(py), State::Closed);
+        self.pending.store(0, Ordering::Relaxed);
+        match before {
+            State::Running(_) => Ok(self.epoll.close()?),
+            State::Idle(work) => {
+                drop(work);
+                Ok(())
+            }
+            State::Closed => Ok(()),
+        }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> std::result::Result<(), PyTraverseError> {
+        // Work that is going on right now is reachable, so it need not be looked at.
+        let Ok(state) = self.state.try_lock() else {
+            return Ok(());
+        };
+        let State::Idle(work) = &*state else {
+            return Ok(());
+        };
+        work.given
+            .values()
+            .try_for_each(|given| visit.call(given))?;
+        visit.call(&work.addresses)
+    }
+
+    fn __clear__(&self) {
+        let state = self
+            .state
+            .try_lock()
+            .map(|mut state| std::mem::replace(&mut *state, State::Closed));
+        drop(state);
+    }
+
+    #[pyo3(signature = () -> "str | tuple[object, ...]")]
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(not_for_pickle("ConnectMany"))
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exception: "object") -> "None")]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.close(py)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<epollkit.ConnectMany pending={}>", self.pending())
+    }
+}
+
+/// A result that came while the iterator was closed: nobody will see it, so its socket is closed.
+fn close_unseen(
+    py: Python<'_>,
+    result: PyResult<Option<ConnectResult>>,
+) -> PyResult<Option<ConnectResult>> {
+    match result {
+        Ok(Some(ConnectResult {
+            socket: Some(socket),
+            ..
+        })) => {
+            socket.get().inner().close()?;
+            Ok(None)
+        }
+        // The closed set's answer to the wait.
+        Err(error) if error.is_instance_of::<ClosedEpollError>(py) => Ok(None),
+        Ok(_) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// How one attempt of `connect_many` ended: `socket` or `error`, never both.
+#[pyclass(frozen, get_all, module = "epollkit")]
+#[derive(Debug)]
+pub(crate) struct ConnectResult {
+    /// The address's position in the iterable, from 0.
+    index: usize,
+    /// The address as it was given.
+    address: Py<PyAny>,
+    /// The connected socket, time-out 0.0, or None. It is yours to close.
+    socket: Option<Py<Socket>>,
+    /// The OSError with errno, or None.
+    error: Option<Py<PyOSError>>,
+    /// Seconds from the start of the attempt to its end.
+    elapsed: f64,
+}
+
+#[pymethods]
+impl ConnectResult {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> std::result::Result<(), PyTraverseError> {
+        visit.call(&self.address)?;
+        visit.call(&self.socket)?;
+        visit.call(&self.error)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let address = self.address.bind(py).repr()?;
+        let outcome = match (&self.socket, &self.error) {
+            (Some(socket), _) => format!("fd={}", socket.get().fileno()),
+            (None, Some(error)) => error.bind(py).repr()?.to_string(),
+            (None, None) => String::new(),
+        };
+        let millis = self.elapsed * 1e3;
+        Ok(format!(
+            "<epollkit.ConnectResult {} {address} {outcome} in {millis:.3} ms>",
+            self.index
+        ))
+    }
+}
