@@ -29,7 +29,7 @@ from endpoints import (
     tcp,
 )
 from epollkit import ConnectMany, ConnectResult, Socket, connect_many
-from support import MUST_ARRIVE
+from support import MUST_ARRIVE, descriptors
 
 
 @pytest.fixture
@@ -474,3 +474,18 @@ def test_results_are_connected_when_they_come(loopback: str) -> None:
             opened.append(result.socket)
             assert outcome(result.socket.getpeername) == (tuple, None)
             assert result.socket.send(b"x") == 1
+
+
+@pytest.mark.thread_unsafe(reason="compares the process's descriptors")
+def test_at_its_end_it_holds_no_descriptor(loopback: str) -> None:
+    with tcp(loopback).listener() as listener:
+        before = descriptors()
+        many = connect_many([listener.getsockname()])
+        for result in many:
+            result.socket.close()
+        assert descriptors() == before
+        assert next(many, "ended") == "ended"
+        many.close()
+        given_up = connect_many([listener.getsockname()])
+        given_up.close()
+        assert descriptors() == before

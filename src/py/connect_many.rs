@@ -296,17 +296,20 @@ impl ConnectMany {
         };
         let result = work.next(py, &self.pending);
         let mut state = self.state(py);
-        if matches!(*state, State::Closed) {
-            // Closed while it ran. The result is dropped with the work, and with it its socket.
+        if !matches!(*state, State::Closed) && !matches!(result, Ok(None)) {
+            *state = State::Idle(work);
             drop(state);
-            self.left.notify_all();
-            drop(work);
-            return close_unseen(py, result);
+            self.left.notify_one();
+            return result;
         }
-        *state = State::Idle(work);
+        // The end, or closed while it ran. Attempts and results go with the work.
+        *state = State::Closed;
         drop(state);
-        self.left.notify_one();
-        result
+        self.left.notify_all();
+        drop(work);
+        self.pending.store(0, Ordering::Relaxed);
+        self.epoll.close()?;
+        close_unseen(py, result)
     }
 
     /// How many attempts are under way.
@@ -318,15 +321,10 @@ impl ConnectMany {
     /// Give up the attempts under way and close their sockets; the iterator is at its end.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let before = std::mem::replace(&mut *self.state(py), State::Closed);
+        // Attempts go with the work, unless a thread has it: that one is woken and drops it.
+        drop(before);
         self.pending.store(0, Ordering::Relaxed);
-        match before {
-            State::Running(_) => Ok(self.epoll.close()?),
-            State::Idle(work) => {
-                drop(work);
-                Ok(())
-            }
-            State::Closed => Ok(()),
-        }
+        Ok(self.epoll.close()?)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> std::result::Result<(), PyTraverseError> {
