@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,7 +58,7 @@ def test_it_serves_until_it_is_told_to_end_and_tells_what_it_counted(
 
 
 def test_it_listens_on_a_unix_path(tmp_path: Path) -> None:
-    path = os.fspath(tmp_path / "echo")
+    path = os.fspath(tmp_path / f"echo-{threading.get_native_id()}")
     with serving("echo", "--unix", path) as (process, listening):
         assert listening["address"] == path
         with socket.socket(socket.AF_UNIX) as client:
@@ -69,7 +70,7 @@ def test_it_listens_on_a_unix_path(tmp_path: Path) -> None:
 
 
 def test_it_listens_on_an_abstract_name() -> None:
-    name = f"@epollkit-test-{os.getpid()}"
+    name = f"@epollkit-test-{threading.get_native_id()}"
     with serving("chargen", "--unix", name) as (process, listening):
         assert listening["address"] == name
         with socket.socket(socket.AF_UNIX) as client:
