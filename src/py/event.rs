@@ -9,6 +9,7 @@ use pyo3::gc::PyVisit;
 use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::types::PyDict;
 
 use super::epoll::Epoll;
 use super::error::not_for_pickle;
@@ -29,9 +30,19 @@ impl<'py> IntoPyObject<'py> for Flags {
 
     fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
         static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        CLASS
+        static MEMBERS: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+        // Few masks occur, and to ask the enum costs a microsecond each time.
+        let members = MEMBERS
+            .get_or_init(py, || PyDict::new(py).unbind())
+            .bind(py);
+        if let Some(member) = members.get_item(self.0)? {
+            return Ok(member);
+        }
+        let member = CLASS
             .import(py, "epollkit._flags", "EventFlags")?
-            .call1((self.0,))
+            .call1((self.0,))?;
+        members.set_item(self.0, &member)?;
+        Ok(member)
     }
 }
 
