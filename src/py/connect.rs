@@ -7,13 +7,10 @@ use pyo3::prelude::*;
 use super::args::{self, Address, Seconds, SocketOptions, Target};
 use super::error::with_note;
 use super::socket::Socket;
+use super::wait::signal_slice;
 use crate::error::Error;
 use crate::net::{Addr, Race, Resolving};
 use crate::sys::clock::Deadline;
-
-/// How long a wait for the resolver goes on before signals are looked at: its condition variable,
-/// unlike a system call, is not interrupted by them.
-const RESOLVER_SLICE: Duration = Duration::from_millis(50);
 
 /// Connect to an address or a host, within one deadline.
 ///
@@ -69,8 +66,7 @@ pub(crate) fn connect(
 fn resolve_by(py: Python<'_>, host: &str, port: u16, deadline: Deadline) -> PyResult<Vec<Addr>> {
     let mut resolving = Resolving::start(host, port, libc::AF_UNSPEC)?;
     loop {
-        let left = deadline.remaining();
-        let slice = left.map_or(RESOLVER_SLICE, |left| left.min(RESOLVER_SLICE));
+        let slice = signal_slice(deadline);
         if let Some(found) = py.detach(|| resolving.wait(slice))? {
             return Ok(found);
         }

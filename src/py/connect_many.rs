@@ -18,9 +18,11 @@ use super::error::{ClosedEpollError, ignore_poison, not_for_pickle, of_epoll, wi
 use super::objects::AddressesArg;
 use super::recv::os_error;
 use super::socket::Socket;
+use super::wait::signal_slice;
 use crate::epoll::Epoll;
 use crate::error::{Error, Result};
 use crate::net::{self, Addr, Dialer, Outcome};
+use crate::sys::clock::Deadline;
 
 /// Connect to many addresses in one native loop.
 ///
@@ -75,8 +77,6 @@ pub(crate) fn connect_many(
     })
 }
 
-/// How long a wait for another thread goes on before signals are looked at.
-const SIGNAL_SLICE: Duration = Duration::from_millis(50);
 /// How many addresses are read from Python before the loop turns.
 const BATCH: usize = 64;
 
@@ -270,10 +270,11 @@ impl ConnectMany {
                 }
             }
             drop(state);
+            let slice = signal_slice(Deadline::Never);
             py.detach(|| {
                 let state = ignore_poison(self.state.lock());
                 let has_it = |state: &mut State| matches!(state, State::Running(_));
-                drop(self.left.wait_timeout_while(state, SIGNAL_SLICE, has_it));
+                drop(self.left.wait_timeout_while(state, slice, has_it));
             });
             py.check_signals()?;
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -14,11 +14,9 @@ use super::error::WaitTimeout;
 use super::objects::ReadableArg;
 use super::peer::broken;
 use super::socket::Socket;
+use super::wait::signal_slice;
 use crate::load::{self, Limit, Report};
 use crate::sys::clock::Deadline;
-
-/// How long a wait goes on before signals are looked at.
-const SIGNAL_SLICE: Duration = Duration::from_millis(50);
 
 /// A closed-loop run over connected stream sockets, on a native thread without the GIL.
 ///
@@ -111,11 +109,8 @@ impl ClosedLoop {
         let since = Instant::now();
         let deadline = Deadline::after(args::timeout(timeout)?);
         loop {
-            let left = deadline
-                .remaining()
-                .unwrap_or(SIGNAL_SLICE)
-                .min(SIGNAL_SLICE);
-            py.detach(|| self.run.wait(left));
+            let slice = signal_slice(deadline);
+            py.detach(|| self.run.wait(slice));
             if let Some(ending) = self.run.report() {
                 return ending.map(LoopResult).map_err(broken);
             }

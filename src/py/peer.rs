@@ -11,14 +11,11 @@ use pyo3::{type_hint_identifier, type_hint_subscript};
 use super::args::{self, Address, Seconds, Target, address_to_py};
 use super::error::{HarnessError, WaitTimeout, not_for_pickle};
 use super::objects::object_of_kind;
+use super::wait::signal_slice;
 use crate::error::{Error, Failure};
 use crate::net::{Addr, resolve};
 use crate::peer::{self, Handle, Options, Service, Snapshot, Trigger};
 use crate::sys::clock::Deadline;
-
-/// How long a wait for a turn goes on before signals are looked at: a condition variable, unlike a
-/// system call, is not interrupted by them.
-const SIGNAL_SLICE: Duration = Duration::from_millis(50);
 
 /// How long `wait_until` waits unless told otherwise.
 const DEFAULT_TIMEOUT: Seconds = Seconds::Length(Duration::from_secs(5));
@@ -197,11 +194,8 @@ impl Peer {
             if over || deadline.has_passed() {
                 return Err(waited_in_vain(predicate, counters, since));
             }
-            let left = deadline
-                .remaining()
-                .unwrap_or(SIGNAL_SLICE)
-                .min(SIGNAL_SLICE);
-            snapshot = py.detach(|| self.handle.wait_turn(snapshot.turns, left));
+            let slice = signal_slice(deadline);
+            snapshot = py.detach(|| self.handle.wait_turn(snapshot.turns, slice));
             py.check_signals()?;
         }
     }

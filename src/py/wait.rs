@@ -13,6 +13,13 @@ use crate::net::Socket;
 use crate::sys::clock::Deadline;
 pub(super) use crate::sys::poll::Interest;
 
+/// How long to wait on a condition variable before signals are looked at and the wait goes on:
+/// unlike a system call, it is not interrupted by them.
+pub(super) fn signal_slice(deadline: Deadline) -> Duration {
+    const SLICE: Duration = Duration::from_millis(50);
+    deadline.remaining().map_or(SLICE, |left| left.min(SLICE))
+}
+
 /// A socket's time-out: `None` waits for ever, zero never. Any thread may change it.
 #[derive(Debug)]
 pub(super) struct Timeout(AtomicI64);
