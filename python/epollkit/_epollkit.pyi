@@ -994,9 +994,9 @@ class Socket:
             TimeoutError: the time-out is up.
             OSError: as `send`.
         """
-    def setblocking(self, /, flag: "bool") -> None:
+    def setblocking(self, /, flag: Any) -> None:
         """
-        settimeout(None) for True, settimeout(0.0) for False.
+        settimeout(None) for a true flag, settimeout(0.0) for a false one.
         """
     def setsockopt(self, /, level: SupportsIndex, optname: SupportsIndex, value: int | ReadableBuffer | None, optlen: int | None = None) -> None:
         """

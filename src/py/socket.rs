@@ -566,14 +566,15 @@ impl Socket {
         }
     }
 
-    /// settimeout(None) for True, settimeout(0.0) for False.
-    #[pyo3(signature = (flag: "bool"))]
-    fn setblocking(&self, flag: i64) {
-        self.timeout.set(if flag == 0 {
-            Some(Duration::ZERO)
-        } else {
+    /// settimeout(None) for a true flag, settimeout(0.0) for a false one.
+    fn setblocking(&self, flag: &Bound<'_, PyAny>) -> PyResult<()> {
+        let timeout = if flag.is_truthy()? {
             None
-        });
+        } else {
+            Some(Duration::ZERO)
+        };
+        self.timeout.set(timeout);
+        Ok(())
     }
 
     /// setsockopt(2).
