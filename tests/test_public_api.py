@@ -109,13 +109,23 @@ def test_epoll_has_every_public_attribute_of_the_stdlibs() -> None:
     assert {"__enter__", "__exit__"} <= set(dir(Epoll))
 
 
-@pytest.mark.parametrize("method", ["register", "modify", "unregister", "poll", "fromfd"])
-def test_epoll_takes_the_stdlibs_arguments_in_the_same_order(method: str) -> None:
-    def positional(function: Callable[..., object]) -> list[str]:
-        parameters = inspect.signature(function).parameters.values()
-        return [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY and p.name != "self"]
-
-    assert positional(getattr(Epoll, method)) == positional(getattr(select.epoll, method))
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        # As the stdlib's documentation has them: 3.13.0 cannot read its own signature of register.
+        ("register", ["fd", "eventmask"]),
+        ("modify", ["fd", "eventmask"]),
+        ("unregister", ["fd"]),
+        ("poll", ["timeout", "maxevents"]),
+        ("fromfd", ["fd"]),
+    ],
+)
+def test_epoll_takes_the_stdlibs_arguments_in_the_same_order(
+    method: str, expected: list[str]
+) -> None:
+    parameters = inspect.signature(getattr(Epoll, method)).parameters.values()
+    own = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY and p.name != "self"]
+    assert own == expected
 
 
 def test_the_version_is_that_of_the_distribution() -> None:
