@@ -1,7 +1,7 @@
 """Many clients in one process, and how long their server takes to stop.
 
     python tests/bench/bench_scale.py
-    python tests/bench/bench_scale.py --clients 40000    # by hand; needs 80,100 descriptors
+    python tests/bench/bench_scale.py --clients 9900     # needs 19,900 descriptors
 
 A round starts the native echo server, connects the clients with one `connect_many`, waits until
 all are accepted, and closes the server with every client still connected. Both ends are in this
