@@ -3,6 +3,10 @@
 Each is an event loop in Rust on a thread of its own: it never takes the GIL, so a busy Python
 thread does not slow it down. Port 0, the default, lets the kernel choose; `Peer.address` tells.
 
+A peer's descriptors are its thread's own: they do not count towards the limit of the rest of the
+process, os.closerange does not reach them, children do not inherit them, and they show in
+/proc/PID/task/TID/fd rather than in /proc/PID/fd.
+
 What they have in common: connections are accepted in batches with accept4(2). At
 `max_connections` the peer accepts no more, and clients wait in the backlog. When descriptors run
 out (EMFILE, ENFILE) it stops asking instead of spinning, serves those that it has, and drains the

@@ -102,7 +102,8 @@ impl Socket {
         }
     }
 
-    fn owning(fd: OwnedFd, family: i32, kind: i32, protocol: i32) -> Self {
+    /// The socket behind `fd`, which is non-blocking and of that kind.
+    pub(crate) fn owning(fd: OwnedFd, family: i32, kind: i32, protocol: i32) -> Self {
         Self {
             cell: FdCell::new(fd),
             family,

@@ -1,5 +1,7 @@
 //! `Handle`: start a peer, watch it, stop it.
 
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -11,6 +13,8 @@ use super::server::Server;
 use super::{Behaviour, Options};
 use crate::error::{Error, Failure, Op, Result};
 use crate::net::{Addr, Socket, socket};
+use crate::sys;
+use crate::sys::eventfd::Waker;
 use crate::sys::owner::Owner;
 use crate::sys::thread;
 
@@ -29,6 +33,7 @@ pub struct Handle {
     name: &'static str,
     address: Addr,
     observed: Arc<Observed>,
+    bell: Waker,
     life: Mutex<Life>,
     owner: Owner,
 }
@@ -48,39 +53,90 @@ pub fn start<B: Behaviour>(
     let listener = socket::listen_on(address, options.backlog)?;
     let address = listener.getsockname()?.unwrap_or_else(|| address.clone());
     let path = BoundPath::of(&address).op("stat")?;
-    let observed = Arc::new(Observed::new()?);
-    let started = launch(name, behaviour, listener, options, &observed, path);
+    let observed = Arc::new(Observed::default());
+    let bell = Waker::new().op("eventfd")?;
+    let keep = [
+        listener.call("dup", sys::fd::duplicate)?,
+        sys::fd::duplicate(bell.as_fd()).op("dup")?,
+    ];
+    let family = listener.family();
+    drop(listener);
+    let theirs = Arc::clone(&observed);
+    let body = move |keep, tell: SyncSender<Result<()>>| {
+        let served = serve(behaviour, family, keep, options, theirs, &tell);
+        let removed = path.map_or(Ok(()), BoundPath::remove).op("unlink");
+        served.and(removed)
+    };
+    let thread = launch(name, keep, body, Arc::clone(&observed))?;
     Ok(Handle {
         name,
         address,
         observed,
-        life: Mutex::new(Life::Running(started?)),
+        bell,
+        life: Mutex::new(Life::Running(thread)),
         owner: Owner::here(),
     })
 }
 
-fn launch<B: Behaviour>(
+/// Starts the thread, and waits until it serves or has failed to.
+#[expect(
+    unsafe_code,
+    reason = "only the caller knows that the body holds no descriptor"
+)]
+fn launch(
     name: &'static str,
-    behaviour: B,
-    listener: Socket,
-    options: Options,
-    observed: &Arc<Observed>,
-    path: Option<BoundPath>,
+    keep: [OwnedFd; 2],
+    body: impl FnOnce([OwnedFd; 2], SyncSender<Result<()>>) -> Result<()> + Send + 'static,
+    observed: Arc<Observed>,
 ) -> Result<JoinHandle<Ending>> {
-    if !matches!(listener.family(), libc::AF_UNIX) {
-        // Copied to each connection: a reply must not wait for the ACK of the one before.
-        listener.setsockopt_int(libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
-    }
-    let over = Over(Arc::clone(observed));
-    let mut server = Server::new(behaviour, listener, options, Arc::clone(observed))?;
-    let body = move || {
+    let (tell, told) = sync_channel(1);
+    let over = Over(observed);
+    let run = move |keep| {
         let _over = over;
-        let ran = server.run();
-        let removed = path.map_or(Ok(()), BoundPath::remove).op("unlink");
-        drop(server);
-        ran.and(removed)
+        body(keep, tell)
     };
-    thread::spawn(name, body).map_err(|error| Error::from_io("pthread_create", &error))
+    // SAFETY: `body` is the closure of `start`: a behaviour (pure logic), numbers, a path, and
+    // `Observed`, which holds no descriptor; so is what is added here.
+    let thread = unsafe { sys::table::spawn_apart(name, keep, run) }
+        .map_err(|error| Error::from_io("pthread_create", &error))?;
+    match told.recv() {
+        Ok(Err(error)) => {
+            // It ends with nothing more to say.
+            drop(thread.join());
+            Err(error)
+        }
+        // Serves, or has panicked before it did: `stop` will tell.
+        Ok(Ok(())) | Err(_) => Ok(thread),
+    }
+}
+
+/// The thread's life: what it owns is made in it, and goes with it.
+fn serve<B: Behaviour>(
+    behaviour: B,
+    family: i32,
+    [listener, bell]: [OwnedFd; 2],
+    options: Options,
+    observed: Arc<Observed>,
+    tell: &SyncSender<Result<()>>,
+) -> Result<()> {
+    let listener = Socket::owning(listener, family, libc::SOCK_STREAM, 0);
+    let prepared = no_delay(&listener)
+        .and_then(|()| Server::new(behaviour, listener, bell, options, observed));
+    let (said, server) = match prepared {
+        Ok(server) => (Ok(()), Some(server)),
+        Err(error) => (Err(error), None),
+    };
+    // The starter waits for it.
+    tell.send(said).unwrap_or_default();
+    server.map_or(Ok(()), |mut server| server.run())
+}
+
+/// Copied to each connection: a reply must not wait for the ACK of the one before.
+fn no_delay(listener: &Socket) -> Result<()> {
+    match listener.family() {
+        libc::AF_UNIX => Ok(()),
+        _ => listener.setsockopt_int(libc::IPPROTO_TCP, libc::TCP_NODELAY, 1),
+    }
 }
 
 /// However the thread ends, nobody goes on waiting for it.
@@ -128,7 +184,8 @@ impl Handle {
             Life::Stopped(outcome) => outcome,
             Life::Running(_) if !self.owner.is_here() => Ok(()),
             Life::Running(thread) => {
-                let rung = self.observed.stop();
+                self.observed.stop();
+                let rung = self.bell.wake().op("eventfd");
                 let judged = self.judge(thread.join());
                 judged.and_then(|()| rung.map_err(|error| Failure::new(self.name, error)))
             }

@@ -24,7 +24,8 @@ pub use handle::{Handle, start};
 use crate::error::Result;
 use crate::net::Addr;
 
-/// What a peer does with a connection. No input or output happens here.
+/// What a peer does with a connection. No input or output happens here, and it holds no descriptor:
+/// it moves to a thread whose table has others (`sys::table`).
 pub trait Behaviour: Send + 'static {
     /// What it remembers of each connection.
     type State: Default + Send;

@@ -12,14 +12,11 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::counters::{Counters, Snapshot, Tally};
-use crate::error::{Op, Result};
-use crate::sys::eventfd::Waker;
-
-#[derive(Debug)]
+/// Holds no descriptor: the loop's thread has a table of its own (`sys::table`).
+#[derive(Debug, Default)]
 pub(super) struct Observed {
     counters: Counters,
     stopping: AtomicBool,
-    bell: Waker,
     waiters: AtomicUsize,
     /// Whether the loop has ended: no turn will come any more.
     over: Mutex<bool>,
@@ -27,32 +24,15 @@ pub(super) struct Observed {
 }
 
 impl Observed {
-    pub(super) fn new() -> Result<Self> {
-        Ok(Self {
-            counters: Counters::default(),
-            stopping: AtomicBool::new(false),
-            bell: Waker::new().op("eventfd")?,
-            waiters: AtomicUsize::new(0),
-            over: Mutex::new(false),
-            turned: Condvar::new(),
-        })
-    }
-
-    /// Rung by [`Observed::stop`]; in the loop's epoll set.
-    pub(super) fn bell(&self) -> &Waker {
-        &self.bell
-    }
-
     /// Whether the loop is to end.
     #[inline]
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    /// Tells the loop to end.
-    pub(super) fn stop(&self) -> Result<()> {
+    /// Tells the loop to end, at the end of this turn: whoever says so rings its bell, too.
+    pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
-        self.bell.wake().op("eventfd")
     }
 
     /// The loop's: a turn is over.
@@ -107,7 +87,7 @@ mod tests {
 
     #[test]
     fn no_turn_is_missed() {
-        let observed = Arc::new(Observed::new().unwrap());
+        let observed = Arc::new(Observed::default());
         let waiter = Arc::clone(&observed);
         let follower = thread::spawn(move || {
             let mut seen = 0;
@@ -128,7 +108,7 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_a_loop_that_has_ended() {
-        let observed = Observed::new().unwrap();
+        let observed = Observed::default();
         observed.end();
         assert_eq!(observed.wait_turn(0, LONG).turns, 0);
         assert!(observed.is_over());
@@ -136,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_wait_ends_with_its_time() {
-        let observed = Observed::new().unwrap();
+        let observed = Observed::default();
         let nothing = observed.wait_turn(0, Duration::from_millis(1));
         assert_eq!(nothing.turns, 0);
     }

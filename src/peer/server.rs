@@ -7,7 +7,7 @@
 //! A token is a slab slot and a generation. A connection closed earlier in a batch leaves its slot
 //! to another, with another generation: its later events find nobody.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +43,8 @@ pub(super) struct Server<B: Behaviour> {
     /// The listener has something. Looked at last: who leaves in a turn makes room in that turn.
     listener_ready: bool,
     desk: Desk<B>,
+    /// Open for as long as it is in the set.
+    _bell: OwnedFd,
     observed: Arc<Observed>,
 }
 
@@ -50,12 +52,12 @@ impl<B: Behaviour> Server<B> {
     pub(super) fn new(
         behaviour: B,
         listener: Socket,
+        bell: OwnedFd,
         options: Options,
         observed: Arc<Observed>,
     ) -> Result<Self> {
         let epoll = Epoll::new(0)?;
-        let bell = observed.bell().as_fd().as_raw_fd();
-        epoll.add(bell, EventFlags::IN.bits(), BELL)?;
+        epoll.add(bell.as_raw_fd(), EventFlags::IN.bits(), BELL)?;
         let limit = options.max_connections.unwrap_or(usize::MAX);
         let acceptor = Acceptor::new(listener, limit, &epoll, LISTENER)?;
         Ok(Self {
@@ -67,6 +69,7 @@ impl<B: Behaviour> Server<B> {
             queue: Vec::new(),
             listener_ready: false,
             desk: Desk::new(behaviour, options.trigger),
+            _bell: bell,
             observed,
         })
     }

@@ -75,9 +75,9 @@ pub(crate) fn serve(
         max_connections,
         backlog,
     };
-    Ok(Peer {
-        handle: peer::serve(service, &address, options)?,
-    })
+    // Waits for the thread to be ready.
+    let handle = py.detach(|| peer::serve(service, &address, options))?;
+    Ok(Peer { handle })
 }
 
 fn unknown(argument: &str, expected: &str, given: impl std::fmt::Debug) -> PyErr {

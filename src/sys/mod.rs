@@ -14,6 +14,7 @@ pub mod owner;
 pub mod poll;
 pub mod resolve;
 pub mod socket;
+pub mod table;
 pub mod thread;
 
 /// `-1` means: look at `errno`.

@@ -131,7 +131,8 @@ fn each_outer_world_has_one_door() {
         let Source { path, module, code } = source;
         if module != "sys" {
             assert!(!calls_libc(&code), "src/{path} calls libc");
-            let is_island = path == "py/buffer.rs";
+            // Two islands and one line: see ARCHITECTURE.md.
+            let is_island = matches!(&*path, "py/buffer.rs" | "peer/handle.rs");
             assert!(
                 is_island || !code.contains("unsafe {"),
                 "src/{path}: unsafe"
