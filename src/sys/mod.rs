@@ -1,4 +1,4 @@
-//! Layer 0: the only libc, and (with `py/buffer.rs`) the only `unsafe`.
+//! Layer 0: the only libc, and (with `py/buffer.rs` and one line of `peer/handle.rs`) the only `unsafe`.
 //!
 //! One function per system call, under its name, returning [`io::Result`]. A function is safe to
 //! call with any arguments, or it is `unsafe fn` and says what the caller owes. Nothing here
