@@ -77,3 +77,16 @@ pub fn resolve(host: &str, port: u16, family: i32) -> Result<Vec<Addr>> {
             error.about(format_args!("{host:?}"))
         })
 }
+
+/// The first address of `host`, in the resolver's order.
+///
+/// # Errors
+///
+/// As [`resolve`]; `EAI_NONAME` where it knows the name and no address.
+pub fn resolve_first(host: &str, port: u16, family: i32) -> Result<Addr> {
+    let nothing = || Error::from_resolver(libc::EAI_NONAME).about(format_args!("{host:?}"));
+    resolve(host, port, family)?
+        .into_iter()
+        .next()
+        .ok_or_else(nothing)
+}

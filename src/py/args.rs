@@ -266,12 +266,7 @@ impl IpParts {
     }
 
     fn look_up(&self, py: Python<'_>, family: i32) -> PyResult<Addr> {
-        let found = py.detach(|| resolve::resolve(&self.host, self.port, family))?;
-        found.into_iter().next().ok_or_else(|| {
-            crate::error::Error::from_resolver(libc::EAI_NONAME)
-                .about(&self.host)
-                .into()
-        })
+        Ok(py.detach(|| resolve::resolve_first(&self.host, self.port, family))?)
     }
 
     /// Flow label and scope, as given, where the resolver has not said better.

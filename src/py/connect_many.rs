@@ -20,8 +20,8 @@ use super::recv::os_error;
 use super::socket::Socket;
 use super::wait::signal_slice;
 use crate::epoll::Epoll;
-use crate::error::{Error, Result};
-use crate::net::{self, Addr, Dialer, Outcome};
+use crate::error::Result;
+use crate::net::{Addr, Dialer, Outcome, resolve};
 use crate::sys::clock::Deadline;
 
 /// Connect to many addresses in one native loop.
@@ -170,9 +170,7 @@ impl Work {
         if let Some(known) = self.known_names.get(&key) {
             return known.clone();
         }
-        let found = py.detach(|| net::resolve::resolve(&key.0, port, libc::AF_UNSPEC));
-        let unknown = || Error::from_resolver(libc::EAI_NONAME).about(&key.0);
-        let first = found.and_then(|found| found.into_iter().next().ok_or_else(unknown));
+        let first = py.detach(|| resolve::resolve_first(&key.0, port, libc::AF_UNSPEC));
         self.known_names.insert(key, first.clone());
         first
     }

@@ -12,7 +12,7 @@ use super::args::{self, Address, Seconds, Target, address_to_py};
 use super::error::{HarnessError, WaitTimeout, not_for_pickle};
 use super::objects::object_of_kind;
 use super::wait::signal_slice;
-use crate::error::{Error, Failure};
+use crate::error::Failure;
 use crate::net::{Addr, resolve};
 use crate::peer::{self, Handle, Options, Service, Snapshot, Trigger};
 use crate::sys::clock::Deadline;
@@ -86,9 +86,7 @@ fn unknown(argument: &str, expected: &str, given: impl std::fmt::Debug) -> PyErr
 
 /// The first address of a host name. Sleeps while the resolver does.
 pub(super) fn first_of(py: Python<'_>, host: &str, port: u16) -> PyResult<Addr> {
-    let found = py.detach(|| resolve::resolve(host, port, libc::AF_UNSPEC))?;
-    let nothing = || Error::from_resolver(libc::EAI_NONAME).about(format_args!("{host:?}"));
-    Ok(found.into_iter().next().ok_or_else(nothing)?)
+    Ok(py.detach(|| resolve::resolve_first(host, port, libc::AF_UNSPEC))?)
 }
 
 /// A native peer: an event loop on a thread of its own, without the GIL.
