@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 
-use super::args::{self, Address, Seconds, SocketOptions, Target};
+use super::address::{Address, Target};
+use super::args::{self, Seconds, SocketOptions};
 use super::error::with_note;
 use super::socket::Socket;
 use super::wait::signal_slice;

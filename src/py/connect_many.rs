@@ -13,7 +13,8 @@ use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyIterator, PyTuple};
 
-use super::args::{self, Address, Seconds, SocketOptions, Target};
+use super::address::{Address, Target};
+use super::args::{self, Seconds, SocketOptions};
 use super::error::{ClosedEpollError, ignore_poison, not_for_pickle, of_epoll, with_note};
 use super::objects::AddressesArg;
 use super::recv::os_error;

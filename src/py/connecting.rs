@@ -10,7 +10,8 @@ use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::PyTuple;
 
-use super::args::{self, Address, SocketOptions, Target};
+use super::address::{Address, Target};
+use super::args::{self, SocketOptions};
 use super::error::ignore_poison;
 use super::peer::first_of;
 use super::socket::Socket;

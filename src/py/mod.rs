@@ -9,6 +9,7 @@
 )]
 #![expect(clippy::unused_self, reason = "Python calls __reduce__ on an object")]
 
+pub(crate) mod address;
 pub(crate) mod args;
 pub(crate) mod buffer;
 pub(crate) mod connect;

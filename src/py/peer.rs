@@ -8,7 +8,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use pyo3::{type_hint_identifier, type_hint_subscript};
 
-use super::args::{self, Address, Seconds, Target, address_to_py};
+use super::address::{Address, Target, address_to_py};
+use super::args::{self, Seconds};
 use super::error::{HarnessError, WaitTimeout, not_for_pickle};
 use super::objects::object_of_kind;
 use super::wait::signal_slice;

@@ -118,3 +118,19 @@ pub(super) fn until_ready(
         }
     }
 }
+
+/// One call that must not wait: None for EAGAIN, again after EINTR.
+#[inline]
+pub(super) fn at_once<T>(
+    py: Python<'_>,
+    mut call: impl FnMut() -> Result<T>,
+) -> PyResult<Option<T>> {
+    loop {
+        match call() {
+            Ok(done) => return Ok(Some(done)),
+            Err(error) if error.is(libc::EAGAIN) => return Ok(None),
+            Err(error) if error.is(libc::EINTR) => py.check_signals()?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
