@@ -124,7 +124,7 @@ def test_the_defaults_are_ipv4_tcp_and_never_waiting() -> None:
 def test_a_timeout_can_be_given_at_creation(timeout: float | None) -> None:
     with Socket(timeout=timeout) as sock:
         assert sock.gettimeout() == timeout
-        assert is_nonblocking(sock.fileno())
+        assert is_nonblocking(sock.fileno()) is (timeout is not None)
 
 
 @pytest.mark.parametrize(
@@ -338,9 +338,13 @@ def test_what_needs_no_descriptor_still_answers_after_close() -> None:
         socket.SOCK_STREAM,
         1.0,
     )
-    closed.settimeout(2.0)
-    closed.setblocking(False)
-    assert closed.timeout == 0.0
+
+
+def test_a_timeout_cannot_be_set_after_close_as_in_the_stdlib() -> None:
+    for made in (Socket(), socket.socket()):
+        made.close()
+        assert outcome(lambda made=made: made.settimeout(2.0)) == (OSError, errno.EBADF)
+        assert outcome(lambda made=made: made.setblocking(True)) == (OSError, errno.EBADF)
 
 
 @pytest.mark.thread_unsafe(reason="warnings are the process's")

@@ -97,11 +97,13 @@ def test_anything_with_a_float_value_is_a_timeout() -> None:
         assert sock.gettimeout() == 1.5
 
 
-def test_the_descriptor_stays_nonblocking_whatever_the_timeout() -> None:
-    with Socket() as sock:
-        for timeout in (None, 1.0, 0.0):
-            sock.settimeout(timeout)
-            assert not os.get_blocking(sock.fileno())
+def test_the_descriptor_is_in_blocking_mode_only_without_a_timeout() -> None:
+    # As the stdlib has it: a child that gets such a descriptor can use it as any other.
+    for sock in (Socket(), socket.socket()):
+        with sock:
+            for timeout, blocking in ((None, True), (1.0, False), (None, True), (0.0, False)):
+                sock.settimeout(timeout)
+                assert os.get_blocking(sock.fileno()) is blocking
 
 
 # Running out of time
@@ -366,7 +368,7 @@ def received_or_errno(sock: Socket, results: list[object]) -> None:
 
 def test_close_during_a_wait_keeps_the_socket_open_until_the_wait_ends(loopback: str) -> None:
     with tcp(loopback).pair() as (client, server):
-        server.settimeout(None)
+        server.settimeout(MUST_ARRIVE)
         fd = server.fileno()
         results: list[object] = []
         reader = threading.Thread(target=received_or_errno, args=(server, results))
@@ -384,9 +386,26 @@ def test_close_during_a_wait_keeps_the_socket_open_until_the_wait_ends(loopback:
         assert outcome(lambda: client.recv(1)) == (ConnectionResetError, errno.ECONNRESET)
 
 
-def test_detach_during_a_wait_leaves_the_descriptor_to_the_caller(loopback: str) -> None:
+def test_close_does_not_end_a_wait_in_the_kernel(loopback: str) -> None:
+    # As in the stdlib: the call under way has the socket, and gets what still comes.
     with tcp(loopback).pair() as (client, server):
         server.settimeout(None)
+        results: list[object] = []
+        reader = threading.Thread(target=received_or_errno, args=(server, results))
+        reader.start()
+        must_be_waiting(reader.native_id)
+        server.close()
+        assert outcome(lambda: server.recv(1)) == (OSError, errno.EBADF)
+        client.send(b"in time")
+        reader.join()
+        assert results == [b"in time"]
+        must_be_readable(client)
+        assert client.recv(1) == b""
+
+
+def test_detach_during_a_wait_leaves_the_descriptor_to_the_caller(loopback: str) -> None:
+    with tcp(loopback).pair() as (client, server):
+        server.settimeout(MUST_ARRIVE)
         results: list[object] = []
         reader = threading.Thread(target=received_or_errno, args=(server, results))
         reader.start()

@@ -654,16 +654,17 @@ class Socket:
     """
     A Linux socket, non-blocking unless told otherwise.
 
-    socket(2) with SOCK_NONBLOCK | SOCK_CLOEXEC in one call. A superset of the core of
-    `socket.socket`: the same methods, arguments, results and exceptions. Two things differ. The
-    default time-out is 0.0: a call that would have to wait raises BlockingIOError, and its `try_`
-    twin returns None. And the descriptor stays O_NONBLOCK whatever the time-out is; waiting
-    happens in poll(2), with the GIL released, and Ctrl-C ends it.
+    socket(2) with SOCK_NONBLOCK | SOCK_CLOEXEC in one call. A superset of `socket.socket`: the same
+    methods, arguments, results and exceptions. One thing differs: the default time-out is 0.0, so
+    that a call that would have to wait raises BlockingIOError, and its `try_` twin returns None.
+    (`epollkit.stdlib.socket` has the stdlib's default.) With a time-out, calls wait in poll(2);
+    with None the descriptor is in blocking mode and the kernel waits in the call itself. Either
+    way the GIL is released only to wait, and Ctrl-C ends it.
 
     Args:
         family: AF_INET (the default), AF_INET6, AF_UNIX, ...; with `fileno`, asked of the kernel.
-        type: SOCK_STREAM (the default), SOCK_DGRAM, ...; SOCK_NONBLOCK and SOCK_CLOEXEC are always
-            on.
+        type: SOCK_STREAM (the default), SOCK_DGRAM, ...; SOCK_CLOEXEC is always on, and
+            SOCK_NONBLOCK means a time-out of 0.0.
         proto: protocol number; 0, the default, is the family's own.
         fileno: take over this open descriptor instead; the object closes it.
         timeout: seconds that a call may wait; 0.0 never, None for ever.
@@ -684,6 +685,33 @@ class Socket:
         The arguments are `__init__`'s, so that a subclass may have others.
         """
     def __repr__(self, /) -> str: ...
+    @property
+    def _closed(self, /) -> bool:
+        """
+        The stdlib's name for: `close` or `detach` was called.
+        """
+    def _decref_socketios(self, /) -> None:
+        """
+        The stdlib's name for: one file object of `makefile` less; for `socket.SocketIO`.
+        """
+    @property
+    def _io_refs(self, /) -> int:
+        """
+        The stdlib's name for the number of `makefile`'s files that are open; for `socket.SocketIO`.
+        """
+    @_io_refs.setter
+    def _io_refs(self, /, count: SupportsIndex) -> None: ...
+    def _sendfile(self, /, fd: FileDescriptorLike, offset: SupportsIndex, count: SupportsIndex) -> int:
+        """
+        sendfile(2) of the descriptor `fd`, waiting as the time-out has it until something is sent,
+        then on for as long as it goes without waiting. For `sendfile`.
+
+        Returns:
+            How many of the `count` bytes were sent; 0 at the end of the file.
+
+        Raises:
+            OSError, TimeoutError: as `sendfile`, when nothing was sent before it.
+        """
     def accept(self, /) -> "tuple[Socket, Any]":
         """
         accept4(2): take the next connection from the queue.
@@ -749,7 +777,8 @@ class Socket:
         """
         close(2). Further calls raise OSError (EBADF); closing again does nothing.
 
-        A thread that waits on this socket keeps it open until its wait ends, as poll(2) does.
+        A thread that waits on this socket keeps it open until its wait ends, as poll(2) does, and so
+        do the file objects of `makefile` until they are closed.
 
         Raises:
             OSError: what close(2) says (EIO, ...); the descriptor is gone all the same.
@@ -847,6 +876,13 @@ class Socket:
         Returns:
             A `Socket` with the same time-out.
         """
+    def get_inheritable(self, /) -> bool:
+        """
+        fcntl(F_GETFD): whether programs started by this one get the descriptor.
+
+        Raises:
+            OSError: EBADF.
+        """
     def getblocking(self, /) -> bool:
         """
         Whether calls may wait: the time-out is not 0.0.
@@ -908,6 +944,25 @@ class Socket:
         References:
             listen(2) https://man7.org/linux/man-pages/man2/listen.2.html
         """
+    def makefile(self, /, mode: str = "r", buffering: SupportsIndex | None = None, *, encoding: str | None = None, errors: str | None = None, newline: str | None = None) -> "Any":
+        """
+        A file object over the socket, as `socket.socket.makefile`.
+
+        It works as the time-out has it: with 0.0, reads return None where there is nothing. Closing
+        it leaves the socket open; the socket stays open while a file object is.
+
+        Args:
+            mode: of "r", "w" and "b"; text without "b".
+            buffering: bytes of buffer; 0 (binary only) for none, None for io.DEFAULT_BUFFER_SIZE.
+            encoding, errors, newline: for text, as `io.TextIOWrapper`.
+
+        Returns:
+            socket.SocketIO without a buffer, else io.BufferedReader, io.BufferedWriter,
+            io.BufferedRWPair, or io.TextIOWrapper.
+
+        Raises:
+            ValueError: another mode; text without a buffer.
+        """
     def outq(self, /) -> int:
         """
         SIOCOUTQ: bytes that were sent but not acknowledged, and bytes not sent yet.
@@ -959,9 +1014,103 @@ class Socket:
             ValueError: a negative size, or one beyond the buffer.
             OSError: as `recv`.
         """
+    def recvfrom(self, /, bufsize: SupportsIndex, flags: SupportsIndex = 0) -> "tuple[bytes, Any]":
+        """
+        recvfrom(2): bytes, and who sent them.
+
+        Args:
+            bufsize: at most so many bytes; what a datagram has beyond them is lost (MSG_TRUNC in
+                `recvmsg`'s flags says so).
+            flags: MSG_*.
+
+        Returns:
+            (data, address): the address is None on a connected stream socket and for a datagram
+            from an unnamed Unix socket.
+
+        Raises:
+            OSError, ValueError, MemoryError: as `recv`.
+
+        References:
+            recvfrom(2) https://man7.org/linux/man-pages/man2/recv.2.html
+        """
+    def recvfrom_into(self, /, buffer: WriteableBuffer, nbytes: SupportsIndex = 0, flags: SupportsIndex = 0) -> "tuple[int, Any]":
+        """
+        recvfrom(2) into a buffer of yours.
+
+        Args:
+            buffer: writable and contiguous.
+            nbytes: at most so many; 0 for the buffer's length.
+            flags: MSG_*.
+
+        Returns:
+            (how many bytes arrived, address), as `recvfrom`.
+
+        Raises:
+            TypeError, ValueError, OSError: as `recv_into`.
+        """
+    def recvmmsg(self, /, count: SupportsIndex, bufsize: SupportsIndex, ancbufsize: SupportsIndex = 0, flags: SupportsIndex = 0) -> "list[tuple[bytes, list[tuple[int, int, bytes]], int, Any]]":
+        """
+        recvmmsg(2): many datagrams in one system call.
+
+        Args:
+            count: at most so many messages; the kernel takes 1,024 at a time.
+            bufsize: room for each, in bytes.
+            ancbufsize: room for each one's control messages, in bytes.
+            flags: MSG_*.
+
+        Returns:
+            List of what `recvmsg` returns: (data, ancdata, msg_flags, address), at least one.
+
+        Raises:
+            BlockingIOError: EAGAIN, nothing there. TimeoutError: nothing within the time-out. (It
+            waits for the first message only, as with MSG_WAITFORONE.)
+            ValueError: a negative size, or a count below 1. MemoryError: no room for so many.
+            OSError: as `recv`.
+
+        References:
+            recvmmsg(2) https://man7.org/linux/man-pages/man2/recvmmsg.2.html
+        """
+    def recvmsg(self, /, bufsize: SupportsIndex, ancbufsize: SupportsIndex = 0, flags: SupportsIndex = 0) -> "tuple[bytes, list[tuple[int, int, bytes]], int, Any]":
+        """
+        recvmsg(2): bytes, control messages, flags, and who sent them.
+
+        Args:
+            bufsize: at most so many bytes of data.
+            ancbufsize: room for control messages, in bytes; `socket.CMSG_SPACE` says how much one
+                takes.
+            flags: MSG_*. MSG_CMSG_CLOEXEC makes descriptors that arrive close-on-exec.
+
+        Returns:
+            (data, ancdata, msg_flags, address): `ancdata` is a list of (level, type, data); in
+            `msg_flags` MSG_TRUNC and MSG_CTRUNC say that there was more than fitted.
+
+        Raises:
+            ValueError: a negative size. OSError, MemoryError: as `recv`.
+            RuntimeWarning: a control message was cut short; what there is of it is in the list.
+
+        References:
+            recvmsg(2) https://man7.org/linux/man-pages/man2/recvmsg.2.html
+            cmsg(3) https://man7.org/linux/man-pages/man3/cmsg.3.html
+        """
+    def recvmsg_into(self, /, buffers: Iterable[WriteableBuffer], ancbufsize: SupportsIndex = 0, flags: SupportsIndex = 0) -> "tuple[int, list[tuple[int, int, bytes]], int, Any]":
+        """
+        recvmsg(2) into buffers of yours, one after the other.
+
+        Args:
+            buffers: an iterable of writable, contiguous buffers.
+            ancbufsize, flags: as `recvmsg`.
+
+        Returns:
+            (how many bytes arrived, ancdata, msg_flags, address), as `recvmsg`.
+
+        Raises:
+            TypeError: a read-only buffer. OSError: EMSGSIZE for more than 1,024 buffers, and as
+            `recv`.
+        """
     def send(self, /, data: ReadableBuffer, flags: SupportsIndex = 0) -> int:
         """
-        send(2). May take fewer bytes than you gave: look at the result.
+        send(2). May take fewer bytes than you gave: look at the result. (Without a time-out a stream
+        socket takes all of them, unless a signal or an error comes between.)
 
         Args:
             data: bytes or any contiguous buffer.
@@ -994,6 +1143,121 @@ class Socket:
             TimeoutError: the time-out is up.
             OSError: as `send`.
         """
+    def sendfile(self, /, file: Any, offset: SupportsIndex = 0, count: Any | None = None) -> "int":
+        """
+        Send a file: sendfile(2) for a regular one, which never copies it to this process, else by
+        reading it.
+
+        Args:
+            file: a file object opened in binary mode.
+            offset: where to start; bytes.
+            count: at most so many bytes; None for all.
+
+        Returns:
+            How many bytes were sent. The file's position is behind them, also after an error.
+
+        Raises:
+            ValueError: text mode; a count below 1; a socket that is no stream or has time-out 0.0.
+            TypeError: a count that is no int.
+            OSError: as `send`. TimeoutError: no progress within the time-out.
+
+        References:
+            sendfile(2) https://man7.org/linux/man-pages/man2/sendfile.2.html
+        """
+    def sendmmsg(self, /, messages: Iterable[ReadableBuffer | tuple[ReadableBuffer, tuple[Any, ...] | str | ReadableBuffer | None] | tuple[ReadableBuffer, tuple[Any, ...] | str | ReadableBuffer | None, Iterable[tuple[int, int, ReadableBuffer]]]], flags: SupportsIndex = 0) -> int:
+        """
+        sendmmsg(2): send many datagrams with as few system calls as that takes.
+
+        Args:
+            messages: an iterable; each message is (data, address), (data, address, ancdata) as for
+                `sendmsg`, or only data where the socket is connected. Read whole before the first is
+                sent.
+            flags: MSG_*.
+
+        Returns:
+            How many messages were sent, from the first on. Fewer than you gave: the queue was full
+            or the next one failed; sent again, that one gives its error.
+
+        Raises:
+            BlockingIOError, TimeoutError, OSError: as `sendto`, for the first message.
+            TypeError, OverflowError: for the arguments, before anything is sent.
+
+        References:
+            sendmmsg(2) https://man7.org/linux/man-pages/man2/sendmmsg.2.html
+        """
+    def sendmsg(self, /, buffers: Iterable[ReadableBuffer], ancdata: Iterable[tuple[int, int, ReadableBuffer]] | None = None, flags: SupportsIndex = 0, address: tuple[Any, ...] | str | ReadableBuffer | None = None) -> int:
+        """
+        sendmsg(2): send buffers as one message, with control messages beside it.
+
+        Args:
+            buffers: an iterable of bytes-like objects, sent one after the other.
+            ancdata: an iterable of (level, type, data) control messages, such as
+                (SOL_SOCKET, SCM_RIGHTS, array("i", [fd])) on a Unix socket.
+            flags: MSG_*.
+            address: where to, unless the socket is connected.
+
+        Returns:
+            How many bytes were sent; on a stream socket with a time-out perhaps not all.
+
+        Raises:
+            OSError: EINVAL (a control message that the kernel does not take), EMSGSIZE (more than
+                1,024 buffers), EBADF (a descriptor in SCM_RIGHTS), and as `send` and `sendto`.
+            TypeError: for the arguments.
+
+        References:
+            sendmsg(2) https://man7.org/linux/man-pages/man2/send.2.html
+            cmsg(3) https://man7.org/linux/man-pages/man3/cmsg.3.html
+        """
+    def sendmsg_afalg(self, /, msg: Iterable[ReadableBuffer] | None = None, *, op: SupportsIndex, iv: ReadableBuffer | None = None, assoclen: SupportsIndex | None = None, flags: SupportsIndex = 0) -> int:
+        """
+        sendmsg(2) on an AF_ALG socket, with the control messages that its ciphers need.
+
+        Args:
+            msg: an iterable of bytes-like objects.
+            op: ALG_OP_ENCRYPT, ALG_OP_DECRYPT, ...
+            iv: the initialisation vector.
+            assoclen: bytes of associated data (AEAD).
+            flags: MSG_*.
+
+        Returns:
+            How many bytes were sent.
+
+        Raises:
+            OSError: as `sendmsg`. ValueError: a negative length.
+        """
+    def sendto(self, /, data: ReadableBuffer, flags_or_address: int | tuple[Any, ...] | str | ReadableBuffer, address: tuple[Any, ...] | str | ReadableBuffer | None = None) -> int:
+        """
+        sendto(2): send a datagram to an address.
+
+        Called as sendto(data, address) or sendto(data, flags, address), as the stdlib's.
+
+        Args:
+            data: bytes or any contiguous buffer.
+            flags_or_address: MSG_* when there is a third argument, else the address.
+            address: as for `bind`; a host name is resolved at every call.
+
+        Returns:
+            How many bytes were sent: all of a datagram, or it would be an error.
+
+        Raises:
+            BlockingIOError: EAGAIN. TimeoutError: no room within the time-out.
+            OSError: EMSGSIZE (too long for one datagram), ECONNREFUSED (an earlier one was refused),
+                EDESTADDRREQ, EISCONN, ENETUNREACH, EACCES (broadcast), ...
+            TypeError, OverflowError: for the address, as `bind`.
+
+        References:
+            sendto(2) https://man7.org/linux/man-pages/man2/send.2.html
+        """
+    def set_inheritable(self, /, inheritable: bool) -> None:
+        """
+        fcntl(F_SETFD): let programs started by this one have the descriptor, or not (the default).
+
+        Raises:
+            OSError: EBADF.
+
+        References:
+            PEP 446 https://peps.python.org/pep-0446/
+        """
     def setblocking(self, /, flag: Any) -> None:
         """
         settimeout(None) for a true flag, settimeout(0.0) for a false one.
@@ -1021,6 +1285,7 @@ class Socket:
 
         Raises:
             ValueError: a negative number.
+            OSError: EBADF.
         """
     def shutdown(self, /, how: SupportsIndex) -> None:
         """

@@ -9,8 +9,9 @@ use std::path::Path;
 use socket2::SockAddr;
 
 use crate::error::{Error, Result};
+use crate::sys::message::{address_bytes, address_from_bytes};
 
-/// An address of one of the three families.
+/// An address. Two families are known here; others are bytes, which the layers above may know.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Addr {
     /// `AF_INET` or `AF_INET6` (with flow label and scope id).
@@ -18,6 +19,8 @@ pub enum Addr {
     /// `AF_UNIX`, see unix(7): empty is unnamed, a leading NUL is the abstract namespace, all else
     /// is a path.
     Unix(Box<[u8]>),
+    /// Any other: the kernel's `sockaddr`, the family's two bytes first.
+    Other(Box<[u8]>),
 }
 
 impl Addr {
@@ -26,9 +29,13 @@ impl Addr {
         Self::Unix([b"\0", name].concat().into_boxed_slice())
     }
 
-    /// `AF_INET`, `AF_INET6` or `AF_UNIX`.
+    /// `AF_*`.
     pub fn family(&self) -> libc::c_int {
         match self {
+            Self::Other(bytes) => match **bytes {
+                [first, second, ..] => u16::from_ne_bytes([first, second]).into(),
+                _ => libc::AF_UNSPEC,
+            },
             Self::Ip(SocketAddr::V4(_)) => libc::AF_INET,
             Self::Ip(SocketAddr::V6(_)) => libc::AF_INET6,
             Self::Unix(_) => libc::AF_UNIX,
@@ -39,7 +46,7 @@ impl Addr {
     pub fn port(&self) -> Option<u16> {
         match self {
             Self::Ip(address) => Some(address.port()),
-            Self::Unix(_) => None,
+            Self::Unix(_) | Self::Other(_) => None,
         }
     }
 
@@ -47,22 +54,26 @@ impl Addr {
     ///
     /// # Errors
     ///
-    /// `EINVAL` for a Unix name longer than `sun_path` (108 bytes, 107 for a path).
+    /// `EINVAL` for a Unix name longer than `sun_path` (108 bytes, 107 for a path), and for more
+    /// bytes than any address has.
     pub fn to_sockaddr(&self) -> Result<SockAddr> {
         match self {
             Self::Ip(address) => Ok(SockAddr::from(*address)),
             Self::Unix(name) => SockAddr::unix(OsStr::from_bytes(name))
                 .map_err(|error| Error::from_io("AF_UNIX path too long:", &error).about(self)),
+            Self::Other(bytes) => address_from_bytes(bytes)
+                .ok_or_else(|| Error::from_errno("sockaddr too long:", libc::EINVAL).about(self)),
         }
     }
 
-    /// From the kernel's form; `None` for another family.
+    /// From the kernel's form; `None` for one of no length, which is its way to say nothing.
     pub fn from_sockaddr(address: &SockAddr) -> Option<Self> {
         if let Some(ip) = address.as_socket() {
             return Some(Self::Ip(ip));
         }
         if !address.is_unix() {
-            return None;
+            let bytes = address_bytes(address);
+            return (!bytes.is_empty()).then(|| Self::Other(bytes.into()));
         }
         let path = address
             .as_pathname()
@@ -91,6 +102,11 @@ impl fmt::Display for Addr {
                 [0, name @ ..] => write!(f, "unix:@{}", String::from_utf8_lossy(name)),
                 path => write!(f, "unix:{}", String::from_utf8_lossy(path)),
             },
+            Self::Other(bytes) => {
+                write!(f, "family {}:", self.family())?;
+                let data = bytes.get(2..).unwrap_or(&[]);
+                data.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
         }
     }
 }
@@ -107,6 +123,7 @@ mod tests {
             Addr::Unix((*b"/tmp/socket").into()),
             Addr::unix_abstract(b"na\0me"),
             Addr::Unix(Box::default()),
+            Addr::Other((*b"\x10\0\0\0\x01\0\0\0\0\0\0\0").into()), // AF_NETLINK
         ]
     }
 
@@ -125,7 +142,12 @@ mod tests {
         assert_eq!(text[1], "[fe80::1%2]:7");
         assert_eq!(
             text[2..],
-            ["unix:/tmp/socket", "unix:@na\0me", "unix:(unnamed)"]
+            [
+                "unix:/tmp/socket",
+                "unix:@na\0me",
+                "unix:(unnamed)",
+                "family 16:00000100000000000000"
+            ]
         );
     }
 

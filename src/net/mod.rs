@@ -2,6 +2,7 @@
 
 pub mod addr;
 pub mod connect;
+pub mod control;
 pub mod dialer;
 pub mod race;
 pub mod resolve;

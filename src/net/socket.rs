@@ -1,11 +1,12 @@
 //! `Socket`: one method, one system call, its name. Sorted by that name.
 //!
 //! Every socket is born `SOCK_NONBLOCK | SOCK_CLOEXEC`. No method waits and none retries: `EAGAIN`
-//! and `EINTR` are answers. The one exception is [`Socket::wait`], which does nothing else.
+//! and `EINTR` are answers. Transfers say `MSG_DONTWAIT`, so that holds for a socket whose
+//! `O_NONBLOCK` was taken away ([`Socket::set_nonblocking`]), too; only accept(2) and connect(2)
+//! have no such flag. What waits says so in its name.
 
 use std::fmt;
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use super::Addr;
 use crate::error::{Error, Op, Result};
 use crate::sys;
 use crate::sys::fd::{Closed, Fd, FdCell};
+use crate::sys::filling::Filling;
 use crate::sys::poll::Interest;
 
 /// A non-blocking socket that any thread may use and any thread may close.
@@ -53,7 +55,7 @@ impl Socket {
         Self::new(address.family(), libc::SOCK_STREAM, 0)
     }
 
-    /// Takes over an open descriptor and makes it non-blocking. A `None` is asked of the kernel
+    /// Takes over an open descriptor, in whatever mode it is. A `None` is asked of the kernel
     /// (`SO_DOMAIN`, `SO_TYPE`, `SO_PROTOCOL`).
     ///
     /// # Errors
@@ -75,7 +77,6 @@ impl Socket {
             let actual = ask(None, libc::SO_TYPE)?;
             let family = ask(family, libc::SO_DOMAIN)?;
             let protocol = ask(protocol, libc::SO_PROTOCOL)?;
-            sys::fd::set_nonblocking(fd, true)?;
             Ok((family, kind.unwrap_or(actual), protocol))
         });
         match seen {
@@ -112,15 +113,27 @@ impl Socket {
         }
     }
 
-    /// accept4(2). The new socket is non-blocking whatever the listener is; its address is `None`
-    /// where this crate has no form for it.
+    /// accept4(2). The new socket is non-blocking whatever the listener is.
     ///
     /// # Errors
     ///
     /// `EAGAIN` (queue empty), `EMFILE`, `ENFILE`, `ECONNABORTED`, `EINVAL` (not listening).
     pub fn accept(&self) -> Result<(Self, Option<Addr>)> {
+        self.call("accept", |fd| self.accept_on(fd))
+    }
+
+    /// accept4(2) that waits for a connection if the socket is in blocking mode.
+    ///
+    /// # Errors
+    ///
+    /// As [`Socket::accept`], and `EINTR`.
+    pub fn accept_waiting(&self) -> Result<(Self, Option<Addr>)> {
+        self.waiting("accept", |fd| self.accept_on(fd))
+    }
+
+    fn accept_on(&self, fd: BorrowedFd<'_>) -> io::Result<(Self, Option<Addr>)> {
         let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-        let (socket, address) = self.call("accept", |fd| SockRef::from(&fd).accept4(flags))?;
+        let (socket, address) = SockRef::from(&fd).accept4(flags)?;
         let accepted = Self::owning(socket.into(), self.family, self.kind, self.protocol);
         Ok((accepted, Addr::from_sockaddr(&address)))
     }
@@ -157,6 +170,16 @@ impl Socket {
     pub fn connect(&self, address: &Addr) -> Result<()> {
         let kernel = address.to_sockaddr()?;
         self.call("connect", |fd| SockRef::from(&fd).connect(&kernel))
+    }
+
+    /// connect(2) that waits for the connection if the socket is in blocking mode.
+    ///
+    /// # Errors
+    ///
+    /// As [`Socket::connect`]. After `EINTR` the attempt goes on in the kernel.
+    pub fn connect_waiting(&self, address: &Addr) -> Result<()> {
+        let kernel = address.to_sockaddr()?;
+        self.waiting("connect", |fd| SockRef::from(&fd).connect(&kernel))
     }
 
     /// Gives the open descriptor away; -1 if there is none any more.
@@ -250,21 +273,21 @@ impl Socket {
     /// `EAGAIN`, `ECONNRESET`, `ENOTCONN`, `EINTR`.
     #[inline]
     pub fn recv(&self, buffer: &mut [u8], flags: i32) -> Result<usize> {
-        self.call("recv", |fd| sys::socket::recv(fd, buffer, flags))
+        self.call("recv", |fd| {
+            sys::socket::recv(fd, buffer, flags | libc::MSG_DONTWAIT)
+        })
     }
 
-    /// recv(2) into memory that is not initialised yet; the part that now is.
+    /// recv(2) into memory that is not initialised yet.
     ///
     /// # Errors
     ///
     /// As [`Socket::recv`].
     #[inline]
-    pub fn recv_uninit<'buffer>(
-        &self,
-        buffer: &'buffer mut [MaybeUninit<u8>],
-        flags: i32,
-    ) -> Result<&'buffer [u8]> {
-        self.call("recv", |fd| sys::socket::recv_uninit(fd, buffer, flags))
+    pub fn recv_filling(&self, memory: &mut Filling<'_>, flags: i32) -> Result<()> {
+        self.call("recv", |fd| {
+            sys::socket::recv_filling(fd, memory, flags | libc::MSG_DONTWAIT)
+        })
     }
 
     /// send(2).
@@ -274,7 +297,20 @@ impl Socket {
     /// `EAGAIN`, `EPIPE` (never the signal), `ECONNRESET`, `ENOTCONN`, `EINTR`.
     #[inline]
     pub fn send(&self, data: &[u8], flags: i32) -> Result<usize> {
-        self.call("send", |fd| sys::socket::send(fd, data, flags))
+        self.call("send", |fd| {
+            sys::socket::send(fd, data, flags | libc::MSG_DONTWAIT)
+        })
+    }
+
+    /// Sets or clears `O_NONBLOCK`, which belongs to the open socket and so to all its duplicates.
+    ///
+    /// # Errors
+    ///
+    /// `EBADF`.
+    pub fn set_nonblocking(&self, nonblocking: bool) -> Result<()> {
+        self.call("ioctl(FIONBIO)", |fd| {
+            sys::fd::set_nonblocking(fd, nonblocking)
+        })
     }
 
     /// setsockopt(2) from raw bytes.
@@ -342,6 +378,20 @@ impl Socket {
         call: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>,
     ) -> Result<R> {
         self.cell.with(call).op(op)
+    }
+
+    /// Runs one system call that may sleep, on a share of the open descriptor.
+    ///
+    /// # Errors
+    ///
+    /// As [`Socket::call`].
+    pub(crate) fn waiting<R>(
+        &self,
+        op: &'static str,
+        call: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>,
+    ) -> Result<R> {
+        let shared = self.cell.share().op(op)?;
+        call(shared.borrow()).op(op)
     }
 
     /// A share of the open descriptor, for a loop that must not have it closed under its feet.

@@ -8,8 +8,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyString, PyTuple};
 
 use super::buffer::Data;
-use super::hint;
-use crate::net::{Addr, resolve};
+use super::{families, hint};
+use crate::net::{Addr, Socket, resolve};
 
 /// An address before the family is known: a tuple, `str` or `bytes`.
 #[derive(Clone, Debug)]
@@ -35,11 +35,22 @@ pub(super) enum Target {
 }
 
 impl Address<'_> {
-    /// The address for a socket of `family`; a host name is resolved, which may sleep.
+    /// The address for this socket; a host name is resolved, which may sleep.
+    pub(super) fn for_socket(&self, op: &str, socket: &Socket) -> PyResult<Addr> {
+        match socket.family() {
+            libc::AF_UNIX | libc::AF_INET | libc::AF_INET6 => self.for_family(op, socket.family()),
+            family => families::encode(op, family, socket.protocol(), &self.0),
+        }
+    }
+
+    /// The address for a socket of `family`, IP or Unix; a host name is resolved, which may sleep.
     pub(super) fn for_family(&self, op: &str, family: i32) -> PyResult<Addr> {
         match family {
             libc::AF_UNIX => unix_name(&self.0),
             libc::AF_INET | libc::AF_INET6 => {
+                if let Some(address) = numeric_v4(family, &self.0) {
+                    return Ok(address);
+                }
                 let parts = IpParts::of(op, family, &self.0)?;
                 let mut address = match parts.known(family) {
                     Some(address) => address,
@@ -66,6 +77,22 @@ impl Address<'_> {
             None => Ok(Target::Named(parts.host, parts.port)),
         }
     }
+}
+
+/// A pair of an IPv4 number and a port, which is what most calls get: no copy of the text, and no
+/// errors, which are left to [`IpParts`].
+fn numeric_v4(family: i32, address: &Bound<'_, PyAny>) -> Option<Addr> {
+    let pair = address
+        .cast::<PyTuple>()
+        .ok()
+        .filter(|pair| pair.len() == 2)?;
+    if family != libc::AF_INET {
+        return None;
+    }
+    let host = pair.get_item(0).ok()?;
+    let ip: Ipv4Addr = host.cast::<PyString>().ok()?.to_str().ok()?.parse().ok()?;
+    let port = pair.get_item(1).ok()?.extract::<u16>().ok()?;
+    Some(Addr::Ip(SocketAddr::new(ip.into(), port)))
 }
 
 /// `(host, port[, flowinfo[, scope_id]])`.
@@ -210,6 +237,7 @@ pub(super) fn address_to_py<'py>(
         Some(Addr::Unix(path)) => py
             .import("os")?
             .call_method1("fsdecode", (PyBytes::new(py, path),)),
+        Some(Addr::Other(bytes)) => families::decode(py, bytes),
         None => Ok(py.None().into_bound(py)),
     }
 }

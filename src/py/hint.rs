@@ -56,6 +56,46 @@ pub(super) const ADDRESSES: PyStaticExpr = type_hint_subscript!(
     type_hint_identifier!("collections.abc", "Iterable"),
     ADDRESS
 );
+/// What `sendto` takes second.
+pub(super) const FLAGS_OR_ADDRESS: PyStaticExpr = type_hint_union!(INT, ADDRESS);
+/// Pieces to send.
+pub(super) const READABLE_BUFFERS: PyStaticExpr = type_hint_subscript!(
+    type_hint_identifier!("collections.abc", "Iterable"),
+    READABLE_BUFFER
+);
+/// Rooms to receive into.
+pub(super) const WRITEABLE_BUFFERS: PyStaticExpr = type_hint_subscript!(
+    type_hint_identifier!("collections.abc", "Iterable"),
+    WRITEABLE_BUFFER
+);
+/// `(level, type, data)` triples.
+pub(super) const ANCILLARY: PyStaticExpr = type_hint_subscript!(
+    type_hint_identifier!("collections.abc", "Iterable"),
+    type_hint_subscript!(
+        type_hint_identifier!("builtins", "tuple"),
+        INT,
+        INT,
+        READABLE_BUFFER
+    )
+);
+/// `(data, address)`, `(data, address, ancdata)`, or data.
+pub(super) const MESSAGES: PyStaticExpr = type_hint_subscript!(
+    type_hint_identifier!("collections.abc", "Iterable"),
+    type_hint_union!(
+        READABLE_BUFFER,
+        type_hint_subscript!(
+            type_hint_identifier!("builtins", "tuple"),
+            READABLE_BUFFER,
+            type_hint_union!(ADDRESS, NONE)
+        ),
+        type_hint_subscript!(
+            type_hint_identifier!("builtins", "tuple"),
+            READABLE_BUFFER,
+            type_hint_union!(ADDRESS, NONE),
+            ANCILLARY
+        )
+    )
+);
 /// An iterator over values of several types.
 pub(super) const ITERATOR: PyStaticExpr =
     type_hint_subscript!(type_hint_identifier!("collections.abc", "Iterator"), ANY);

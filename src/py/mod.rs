@@ -18,6 +18,7 @@ pub(crate) mod connecting;
 pub(crate) mod epoll;
 pub(crate) mod error;
 pub(crate) mod event;
+pub(crate) mod families;
 pub(crate) mod hint;
 pub(crate) mod load;
 pub(crate) mod objects;

@@ -33,6 +33,14 @@ object_of_kind!(/// Bytes to send.
     ReadableArg, hint::READABLE_BUFFER);
 object_of_kind!(/// Room to receive into.
     WritableArg, hint::WRITEABLE_BUFFER);
+object_of_kind!(/// Pieces to send, one after the other.
+    BuffersArg, hint::READABLE_BUFFERS);
+object_of_kind!(/// Rooms to receive into, one after the other.
+    RoomsArg, hint::WRITEABLE_BUFFERS);
+object_of_kind!(/// Control messages.
+    AncillaryArg, hint::ANCILLARY);
+object_of_kind!(/// Messages to send.
+    MessagesArg, hint::MESSAGES);
 object_of_kind!(/// Addresses to connect to.
     AddressesArg, hint::ADDRESSES);
 object_of_kind!(/// The value of an option.

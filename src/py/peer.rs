@@ -104,7 +104,7 @@ impl Peer {
     fn ip(&self) -> Option<std::net::SocketAddr> {
         match self.handle.address() {
             Addr::Ip(address) => Some(*address),
-            Addr::Unix(_) => None,
+            Addr::Unix(_) | Addr::Other(_) => None,
         }
     }
 }
@@ -156,7 +156,7 @@ impl Peer {
     fn url(&self, scheme: &str) -> String {
         match self.handle.address() {
             Addr::Ip(address) => format!("{scheme}://{address}"),
-            unix @ Addr::Unix(_) => format!("{scheme}+{unix}"),
+            other => format!("{scheme}+{other}"),
         }
     }
 

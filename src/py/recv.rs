@@ -1,4 +1,4 @@
-//! Receiving: one recv(2) into `bytes`, and as many as it takes.
+//! Receiving: memory for one call, and as many calls as it takes.
 
 use std::mem::MaybeUninit;
 
@@ -7,34 +7,26 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::objects::PairIterator;
-use crate::error::Result;
 use crate::net::Socket;
+use crate::sys::filling::Filling;
 
-/// How much `drain` and small `recv` calls read at a time.
+/// How much `drain` reads at a time, and up to where `recv` reads into little stack.
 const SCRATCH: usize = 4096;
-/// Up to here `recv` reads into the stack; beyond, into a buffer of the size asked for.
+/// Up to here `recv` reads into the stack; beyond, into memory of the size asked for.
 const LARGE_SCRATCH: usize = 64 * 1024;
 
-/// recv(2) through scratch memory: `bytes` cannot shrink, and zero-filling it would cost more than
-/// the copy of what did arrive.
+/// Runs `receive` with memory for `size` bytes: `bytes` cannot shrink, and zero-filling it would cost
+/// more than the copy of what did arrive.
 #[inline]
-pub(super) fn recv_bytes<'py>(
-    py: Python<'py>,
-    socket: &Socket,
+pub(super) fn with_memory<R>(
     size: usize,
-    flags: i32,
-    room: &mut Vec<u8>,
-) -> Result<Bound<'py, PyBytes>> {
-    if size == 0 {
-        // As the stdlib has it: no bytes are there at once, and nobody need be asked.
-        return Ok(PyBytes::new(py, &[]));
-    }
+    receive: impl FnOnce(&mut Filling<'_>) -> PyResult<R>,
+) -> PyResult<R> {
     if size <= SCRATCH {
         let mut scratch = [MaybeUninit::uninit(); SCRATCH];
-        let received = socket.recv_uninit(&mut scratch[..size], flags)?;
-        return Ok(PyBytes::new(py, received));
+        return receive(&mut Filling::over(&mut scratch[..size]));
     }
-    recv_large(py, socket, size, flags, room)
+    with_large_memory(size, receive)
 }
 
 #[inline(never)]
@@ -42,30 +34,22 @@ pub(super) fn recv_bytes<'py>(
     clippy::large_stack_arrays,
     reason = "64 KiB of a thread's 8 MiB, for as long as one call"
 )]
-fn recv_large<'py>(
-    py: Python<'py>,
-    socket: &Socket,
+fn with_large_memory<R>(
     size: usize,
-    flags: i32,
-    room: &mut Vec<u8>,
-) -> Result<Bound<'py, PyBytes>> {
-    if size > LARGE_SCRATCH {
-        let received = socket.recv_uninit(&mut room.spare_capacity_mut()[..size], flags)?;
-        return Ok(PyBytes::new(py, received));
+    receive: impl FnOnce(&mut Filling<'_>) -> PyResult<R>,
+) -> PyResult<R> {
+    if size <= LARGE_SCRATCH {
+        let mut scratch = [MaybeUninit::uninit(); LARGE_SCRATCH];
+        return receive(&mut Filling::over(&mut scratch[..size]));
     }
-    let mut scratch = [MaybeUninit::uninit(); LARGE_SCRATCH];
-    let received = socket.recv_uninit(&mut scratch[..size], flags)?;
-    Ok(PyBytes::new(py, received))
+    let mut room = Vec::new();
+    room.try_reserve_exact(size).map_err(|_| no_room(size))?;
+    receive(&mut Filling::over(&mut room.spare_capacity_mut()[..size]))
 }
 
-/// Room for a recv(2) that is too large for the stack; none for others.
-pub(super) fn large_room(size: usize) -> PyResult<Vec<u8>> {
-    let mut room = Vec::new();
-    if size > LARGE_SCRATCH {
-        room.try_reserve_exact(size)
-            .map_err(|_| PyMemoryError::new_err(format!("no room for {size} bytes")))?;
-    }
-    Ok(room)
+/// There is no memory for what was asked for.
+pub(super) fn no_room(size: usize) -> PyErr {
+    PyMemoryError::new_err(format!("no room for {size} bytes"))
 }
 
 /// Reads until there is nothing left, the stream ends, or `limit` bytes have come. An error behind
@@ -76,10 +60,11 @@ pub(super) fn drain(py: Python<'_>, socket: &Socket, limit: usize) -> PyResult<D
     let (mut eof, mut error, mut limited) = (false, None, true);
     while data.len() < limit {
         let room = scratch.len().min(limit - data.len());
-        match socket.recv_uninit(&mut scratch[..room], 0) {
-            Ok([]) => eof = true,
-            Ok(chunk) => {
-                data.extend_from_slice(chunk);
+        let mut memory = Filling::over(&mut scratch[..room]);
+        match socket.recv_filling(&mut memory, 0) {
+            Ok(()) if memory.filled().is_empty() => eof = true,
+            Ok(()) => {
+                data.extend_from_slice(memory.filled());
                 continue;
             }
             Err(seen) if seen.is(libc::EINTR) => continue,

@@ -1,7 +1,10 @@
-//! How a call with a time-out waits: try, poll(2) with the GIL released, try again.
+//! How a call waits: with a time-out it is tried, then poll(2) with the GIL released, then tried
+//! again; without one the kernel waits in the call itself.
 //!
 //! `EINTR` runs Python's signal handlers and goes on with the time that is left (PEP 475).
 
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -48,8 +51,119 @@ impl Timeout {
     }
 }
 
-/// Runs `call` until it is done or the socket's time-out is up.
+/// A transfer of bytes: which call, which way, with which MSG_* flags.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Transfer {
+    pub(super) op: &'static str,
+    pub(super) interest: Interest,
+    pub(super) flags: i32,
+}
+
+impl Transfer {
+    pub(super) fn receive(op: &'static str, flags: i32) -> Self {
+        let interest = Interest::Readable;
+        Self {
+            op,
+            interest,
+            flags,
+        }
+    }
+
+    pub(super) fn send(op: &'static str, flags: i32) -> Self {
+        let interest = Interest::Writable;
+        Self {
+            op,
+            interest,
+            flags,
+        }
+    }
+}
+
+/// Runs one transfer: at once with the GIL held if that can be, else by waiting without it until it
+/// is done or the time is up.
+///
+/// Without a time-out it is the kernel that waits, in the call itself, so that all it knows about
+/// waiting holds: SO_RCVTIMEO, SO_RCVLOWAT, MSG_WAITALL, the MSG_DONTWAIT of the caller.
 #[inline]
+pub(super) fn transfer<T: Send>(
+    py: Python<'_>,
+    socket: &Socket,
+    timeout: Option<Duration>,
+    transfer: Transfer,
+    mut call: impl FnMut(BorrowedFd<'_>, i32) -> io::Result<T> + Send,
+) -> PyResult<T> {
+    let Transfer { op, flags, .. } = transfer;
+    if flags & libc::MSG_WAITALL != 0 && timeout.is_none() {
+        return in_the_kernel(py, socket, transfer, call);
+    }
+    match socket.call(op, |fd| call(fd, flags | libc::MSG_DONTWAIT)) {
+        Ok(done) => Ok(done),
+        Err(error) => transfer_later(py, socket, Deadline::after(timeout), transfer, error, call),
+    }
+}
+
+/// [`transfer`] within a deadline, which others may share.
+pub(super) fn transfer_until<T: Send>(
+    py: Python<'_>,
+    socket: &Socket,
+    deadline: Deadline,
+    transfer: Transfer,
+    mut call: impl FnMut(BorrowedFd<'_>, i32) -> io::Result<T> + Send,
+) -> PyResult<T> {
+    match socket.call(transfer.op, |fd| {
+        call(fd, transfer.flags | libc::MSG_DONTWAIT)
+    }) {
+        Ok(done) => Ok(done),
+        Err(error) => transfer_later(py, socket, deadline, transfer, error, call),
+    }
+}
+
+#[cold]
+fn transfer_later<T: Send>(
+    py: Python<'_>,
+    socket: &Socket,
+    deadline: Deadline,
+    transfer: Transfer,
+    error: Error,
+    mut call: impl FnMut(BorrowedFd<'_>, i32) -> io::Result<T> + Send,
+) -> PyResult<T> {
+    if matches!(deadline, Deadline::Never) && (error.is(libc::EAGAIN) || error.is(libc::EINTR)) {
+        return in_the_kernel(py, socket, transfer, call);
+    }
+    let Transfer {
+        op,
+        interest,
+        flags,
+    } = transfer;
+    wait_and_retry(py, socket, deadline, interest, error, || {
+        socket.call(op, |fd| call(fd, flags | libc::MSG_DONTWAIT))
+    })
+}
+
+/// The call in blocking mode, without the GIL.
+fn in_the_kernel<T: Send>(
+    py: Python<'_>,
+    socket: &Socket,
+    Transfer { op, flags, .. }: Transfer,
+    mut call: impl FnMut(BorrowedFd<'_>, i32) -> io::Result<T> + Send,
+) -> PyResult<T> {
+    without_gil(py, || socket.waiting(op, |fd| call(fd, flags)))
+}
+
+/// Runs a call that waits in the kernel, again after each signal.
+pub(super) fn without_gil<T: Send>(
+    py: Python<'_>,
+    mut call: impl FnMut() -> Result<T> + Send,
+) -> PyResult<T> {
+    loop {
+        match py.detach(&mut call) {
+            Err(error) if error.is(libc::EINTR) => py.check_signals()?,
+            result => return Ok(result?),
+        }
+    }
+}
+
+/// Runs `call` until it is done or the time is up.
 pub(super) fn retry<T>(
     py: Python<'_>,
     socket: &Socket,
@@ -60,20 +174,6 @@ pub(super) fn retry<T>(
     match call() {
         Ok(done) => Ok(done),
         Err(error) => wait_and_retry(py, socket, Deadline::after(timeout), interest, error, call),
-    }
-}
-
-/// Runs `call` until it is done or the deadline has passed, which others may share.
-pub(super) fn retry_until<T>(
-    py: Python<'_>,
-    socket: &Socket,
-    deadline: Deadline,
-    interest: Interest,
-    mut call: impl FnMut() -> Result<T>,
-) -> PyResult<T> {
-    match call() {
-        Ok(done) => Ok(done),
-        Err(error) => wait_and_retry(py, socket, deadline, interest, error, call),
     }
 }
 

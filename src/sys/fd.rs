@@ -197,25 +197,69 @@ pub fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     fd.try_clone_to_owned()
 }
 
-/// fcntl(2) `F_SETFL`: sets or clears `O_NONBLOCK`, which belongs to the open file.
+/// [`duplicate`] of a number that a user hands in and keeps.
+///
+/// # Errors
+///
+/// `EBADF` when the number is not open, `EMFILE`.
+pub fn duplicate_number(raw: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: takes two ints; the kernel checks the number.
+    let copy = cvt(unsafe { libc::fcntl(raw, libc::F_DUPFD_CLOEXEC, 0) })?;
+    // SAFETY: just returned by fcntl(2).
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// Closes the descriptors of an `SCM_RIGHTS` message that nobody will get.
+pub fn close_received(numbers: &[u8]) {
+    for number in numbers.chunks_exact(size_of::<RawFd>()) {
+        let raw = number.try_into().map_or(-1, RawFd::from_ne_bytes);
+        drop(adopt(raw)); // EBADF, and nothing else to close, if it is none
+    }
+}
+
+/// ioctl(2) `FIONBIO`: sets or clears `O_NONBLOCK`, which belongs to the open file. One call where
+/// fcntl(2) takes two.
 ///
 /// # Errors
 ///
 /// None for an open socket.
 pub fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<()> {
-    let raw = fd.as_raw_fd();
-    // SAFETY: F_GETFL reads the flags of an open descriptor.
-    let before = cvt(unsafe { libc::fcntl(raw, libc::F_GETFL) })?;
-    let after = if nonblocking {
-        before | libc::O_NONBLOCK
-    } else {
-        before & !libc::O_NONBLOCK
-    };
-    if after != before {
-        // SAFETY: F_SETFL takes an int of flags.
-        cvt(unsafe { libc::fcntl(raw, libc::F_SETFL, after) })?;
-    }
-    Ok(())
+    let value = libc::c_int::from(nonblocking);
+    // SAFETY: the request reads one int.
+    cvt(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONBIO, &raw const value) }).map(drop)
+}
+
+/// fcntl(2) `F_GETFD`: whether children that are made by execve(2) get the descriptor.
+///
+/// # Errors
+///
+/// None for an open descriptor.
+pub fn is_inheritable(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    // SAFETY: reads the flags of an open descriptor.
+    let flags = cvt(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFD) })?;
+    Ok(flags & libc::FD_CLOEXEC == 0)
+}
+
+/// fcntl(2) `F_SETFD`: sets or clears `FD_CLOEXEC`, the only flag there is.
+///
+/// # Errors
+///
+/// None for an open descriptor.
+pub fn set_inheritable(fd: BorrowedFd<'_>, inheritable: bool) -> io::Result<()> {
+    let flags = if inheritable { 0 } else { libc::FD_CLOEXEC };
+    // SAFETY: F_SETFD takes an int of flags.
+    cvt(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, flags) }).map(drop)
+}
+
+/// fcntl(2) `F_GETFL`: whether the open file is in blocking mode.
+///
+/// # Errors
+///
+/// None for an open descriptor.
+pub fn is_blocking(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    // SAFETY: reads the flags of an open descriptor.
+    let flags = cvt(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })?;
+    Ok(flags & libc::O_NONBLOCK == 0)
 }
 
 /// Any open descriptor of no importance: held in reserve for the day there are no others.

@@ -1,17 +1,17 @@
 #![expect(unsafe_code, reason = "socket calls on raw buffers")]
 //! The socket calls of the hot path, sorted by name: buffers in, counts out, nothing retried.
 //!
-//! Calls that take an address go through socket2 in `net`.
+//! Calls that take an address are in `message`, or go through socket2 in `net`.
 //!
 //! recv(2) and send(2) go to the kernel by number. The C library's are cancellation points
 //! (pthreads(7)): in a process with threads each pays two atomic operations to allow a
 //! pthread_cancel(3) that nobody here ever makes.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
+use super::filling::Filling;
 use super::{cvt, cvt_len};
 
 /// accept4(2) without the peer's address. `SOCK_NONBLOCK | SOCK_CLOEXEC`.
@@ -110,24 +110,23 @@ pub fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: libc::c_int) -> io::Re
     unsafe { recv_raw(fd, buffer.as_mut_ptr(), buffer.len(), flags) }
 }
 
-/// recv(2) into memory that need not be initialised; returns the part that now is.
+/// recv(2) into memory that need not be initialised.
 ///
 /// # Errors
 ///
 /// As [`recv`].
 #[inline]
-pub fn recv_uninit<'buffer>(
+pub fn recv_filling(
     fd: BorrowedFd<'_>,
-    buffer: &'buffer mut [MaybeUninit<u8>],
+    memory: &mut Filling<'_>,
     flags: libc::c_int,
-) -> io::Result<&'buffer [u8]> {
-    let start = buffer.as_mut_ptr().cast::<u8>();
-    // SAFETY: a live buffer of that length.
-    let received = unsafe { recv_raw(fd, start, buffer.len(), flags) }?;
-    // With MSG_TRUNC a datagram's length may be more than what was stored.
-    let stored = received.min(buffer.len());
-    // SAFETY: recv(2) initialised the first `stored` bytes of `buffer`, borrowed for as long.
-    Ok(unsafe { std::slice::from_raw_parts(start, stored) })
+) -> io::Result<()> {
+    let (start, length) = memory.room();
+    // SAFETY: `room` is a live buffer, borrowed for the call.
+    let received = unsafe { recv_raw(fd, start, length, flags) }?;
+    // SAFETY: recv(2) initialised the first `received` bytes; with MSG_TRUNC it says more.
+    unsafe { memory.set_filled(received.min(length)) };
+    Ok(())
 }
 
 /// recv(2) into memory that others may touch at the same time (a Python buffer).
@@ -182,6 +181,23 @@ pub unsafe fn send_raw(
     let flags = flags | libc::MSG_NOSIGNAL;
     // SAFETY: the caller's promise; no address is given.
     cvt_len(unsafe { libc::syscall(libc::SYS_sendto, fd, start, length, flags, nobody, 0) })
+}
+
+/// sendfile(2): at most `count` bytes of `file` from `offset` on, within the kernel. 0: the file
+/// has no more.
+///
+/// # Errors
+///
+/// `EAGAIN`, `EPIPE` (a signal too, which Python ignores), `EINVAL` (a file that cannot be mapped),
+/// `EOVERFLOW`, ...
+pub fn sendfile(
+    fd: BorrowedFd<'_>,
+    file: BorrowedFd<'_>,
+    mut offset: libc::off_t,
+    count: usize,
+) -> io::Result<usize> {
+    // SAFETY: two open descriptors and a live offset.
+    cvt_len(unsafe { libc::sendfile(fd.as_raw_fd(), file.as_raw_fd(), &raw mut offset, count) })
 }
 
 /// setsockopt(2) from raw bytes.

@@ -34,9 +34,11 @@ Address: TypeAlias = tuple[Any, ...] | str | bytes
 RESET_AT_CLOSE = pack("ii", 1, 0)
 """SO_LINGER, on, 0 s: close(2) sends RST."""
 
-_WAITS = {  # poll, ppoll, epoll_wait, epoll_pwait, epoll_pwait2
-    "x86_64": {"7", "271", "232", "281", "441"},
-    "aarch64": {"73", "22", "441"},
+_WAITS = {
+    # poll, ppoll, epoll_wait, epoll_pwait, epoll_pwait2; and in blocking mode connect, accept4,
+    # sendto, recvfrom, sendmsg, recvmsg
+    "x86_64": {"7", "271", "232", "281", "441", "42", "288", "44", "45", "46", "47"},
+    "aarch64": {"73", "22", "441", "203", "242", "206", "207", "211", "212"},
 }
 
 
@@ -189,7 +191,7 @@ def receive_exactly(sock: Socket, count: int) -> bytes:
 
 
 def is_waiting(process: int, thread: int | None = None) -> bool:
-    """Whether a thread (by its native id) is inside poll(2) or epoll_wait(2)."""
+    """Whether a thread (by its native id) waits in a system call."""
     calls = _WAITS.get(platform.machine())
     path = Path(f"/proc/{process}/task/{thread or process}/syscall")
     try:
@@ -202,7 +204,7 @@ def is_waiting(process: int, thread: int | None = None) -> bool:
 
 
 def must_be_waiting(thread: int, process: int | None = None) -> None:
-    """Wait until that thread waits for readiness."""
+    """Wait until that thread waits in a system call."""
     __tracebackhide__ = True
     wait_until(lambda: is_waiting(process or os.getpid(), thread))
 

@@ -6,15 +6,28 @@ use pyo3::exceptions::{PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
 
 use super::Socket;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::net;
 use crate::net::Progress;
 use crate::net::connect::{is_under_way, look};
 use crate::py::address::{Address, address_to_py};
-use crate::py::wait::{Interest, at_once, until_ready};
+use crate::py::wait::{Interest, at_once, retry, until_ready, without_gil};
 use crate::sys::clock::Deadline;
 
 impl Socket {
+    /// accept4(2) that does not wait. There is no MSG_DONTWAIT for it, so in blocking mode the queue
+    /// is looked at first; it can only block if another process then takes the connection.
+    fn accept_at_once(&self) -> Result<(net::Socket, Option<net::Addr>)> {
+        if self.timeout.get().is_none()
+            && !self
+                .inner()
+                .wait(Interest::Readable, Some(Duration::ZERO))?
+        {
+            return Err(Error::from_errno("accept", libc::EAGAIN));
+        }
+        self.inner().accept()
+    }
+
     fn accepted(
         py: Python<'_>,
         (socket, address): (net::Socket, Option<net::Addr>),
@@ -26,11 +39,17 @@ impl Socket {
     }
 
     /// Connects as the stdlib does: 0, the errno, or the exception of a time-out.
-    fn connect_errno(&self, py: Python<'_>, address: &Address<'_>) -> PyResult<Result<(), Error>> {
-        let address = address.for_family("connect", self.inner().family())?;
+    fn connect_errno(&self, py: Python<'_>, address: &Address<'_>) -> PyResult<Result<()>> {
+        let address = address.for_socket("connect", self.inner())?;
         let timeout = self.timeout.get();
-        match self.inner().connect(&address) {
+        let result = match timeout {
+            None => py.detach(|| self.inner().connect_waiting(&address)),
+            Some(_) => self.inner().connect(&address),
+        };
+        match result {
+            // Without a time-out this is EINTR: connect(2) must not be called again.
             Err(error) if is_under_way(&error) && timeout != Some(Duration::ZERO) => {
+                py.check_signals()?; // for EINTR
                 until_ready(
                     py,
                     self.inner(),
@@ -65,7 +84,13 @@ impl Socket {
     ///     accept(2) https://man7.org/linux/man-pages/man2/accept.2.html
     #[pyo3(signature = () -> "tuple[Socket, Any]")]
     fn accept<'py>(&self, py: Python<'py>) -> PyResult<(Self, Bound<'py, PyAny>)> {
-        let accepted = self.retry(py, Interest::Readable, || self.inner().accept())?;
+        let accepted = match self.timeout.get() {
+            None => without_gil(py, || self.inner().accept_waiting())?,
+            timeout => {
+                let call = || self.inner().accept();
+                retry(py, self.inner(), timeout, Interest::Readable, call)?
+            }
+        };
         Self::accepted(py, accepted)
     }
 
@@ -115,7 +140,7 @@ impl Socket {
         })?;
         let mut accepted = Vec::new();
         while accepted.len() < limit {
-            match self.inner().accept() {
+            match self.accept_at_once() {
                 Ok(next) => accepted.push(Self::accepted(py, next)?),
                 Err(error) if error.is(libc::EINTR) || error.is(libc::ECONNABORTED) => {}
                 Err(error) if error.is(libc::EAGAIN) || !accepted.is_empty() => break,
@@ -141,7 +166,7 @@ impl Socket {
     fn bind(&self, address: Address<'_>) -> PyResult<()> {
         Ok(self
             .inner()
-            .bind(&address.for_family("bind", self.inner().family())?)?)
+            .bind(&address.for_socket("bind", self.inner())?)?)
     }
 
     /// connect(2).
@@ -233,7 +258,7 @@ impl Socket {
     /// `accept`, with None where it would have to wait. Never waits, whatever the time-out.
     #[pyo3(signature = () -> "tuple[Socket, Any] | None")]
     fn try_accept<'py>(&self, py: Python<'py>) -> PyResult<Option<(Self, Bound<'py, PyAny>)>> {
-        at_once(py, || self.inner().accept())?
+        at_once(py, || self.accept_at_once())?
             .map(|accepted| Self::accepted(py, accepted))
             .transpose()
     }

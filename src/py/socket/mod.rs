@@ -4,11 +4,13 @@
 //! |--------------|------------------------------------------------------------------------|
 //! | `connection` | bind, listen, accept, connect, shutdown, who is at the two ends        |
 //! | `transfer`   | bytes: recv, send, and what lies in the queues                         |
+//! | `message`    | with addresses and control messages: recvfrom, sendmsg, and many more  |
 //! | `options`    | getsockopt, setsockopt                                                 |
-//! | `files`      | the descriptor: its number, duplicates, the stdlib's socket            |
+//! | `files`      | the descriptor: close, duplicates, file objects, the stdlib's socket   |
 
 mod connection;
 mod files;
+mod message;
 mod options;
 mod transfer;
 
@@ -21,21 +23,23 @@ use pyo3::types::{PyDict, PyTuple};
 
 use super::args::{self, Seconds};
 use super::objects::{Family, Kind};
-use super::wait::{Interest, Timeout, retry};
+use super::wait::Timeout;
 use crate::net;
+use files::Files;
 
 /// A Linux socket, non-blocking unless told otherwise.
 ///
-/// socket(2) with SOCK_NONBLOCK | SOCK_CLOEXEC in one call. A superset of the core of
-/// `socket.socket`: the same methods, arguments, results and exceptions. Two things differ. The
-/// default time-out is 0.0: a call that would have to wait raises BlockingIOError, and its `try_`
-/// twin returns None. And the descriptor stays O_NONBLOCK whatever the time-out is; waiting
-/// happens in poll(2), with the GIL released, and Ctrl-C ends it.
+/// socket(2) with SOCK_NONBLOCK | SOCK_CLOEXEC in one call. A superset of `socket.socket`: the same
+/// methods, arguments, results and exceptions. One thing differs: the default time-out is 0.0, so
+/// that a call that would have to wait raises BlockingIOError, and its `try_` twin returns None.
+/// (`epollkit.stdlib.socket` has the stdlib's default.) With a time-out, calls wait in poll(2);
+/// with None the descriptor is in blocking mode and the kernel waits in the call itself. Either
+/// way the GIL is released only to wait, and Ctrl-C ends it.
 ///
 /// Args:
 ///     family: AF_INET (the default), AF_INET6, AF_UNIX, ...; with `fileno`, asked of the kernel.
-///     type: SOCK_STREAM (the default), SOCK_DGRAM, ...; SOCK_NONBLOCK and SOCK_CLOEXEC are always
-///         on.
+///     type: SOCK_STREAM (the default), SOCK_DGRAM, ...; SOCK_CLOEXEC is always on, and
+///         SOCK_NONBLOCK means a time-out of 0.0.
 ///     proto: protocol number; 0, the default, is the family's own.
 ///     fileno: take over this open descriptor instead; the object closes it.
 ///     timeout: seconds that a call may wait; 0.0 never, None for ever.
@@ -53,6 +57,7 @@ pub(crate) struct Socket {
     /// Empty until `__init__`, which a subclass may have its own of.
     opened: OnceLock<Arc<net::Socket>>,
     timeout: Timeout,
+    files: Files,
 }
 
 impl Socket {
@@ -60,6 +65,7 @@ impl Socket {
         Self {
             opened: OnceLock::from(Arc::new(socket)),
             timeout: Timeout::new(timeout),
+            files: Files::default(),
         }
     }
 
@@ -70,13 +76,11 @@ impl Socket {
         self.opened.get().unwrap_or_else(|| &NONE)
     }
 
-    fn retry<T>(
-        &self,
-        py: Python<'_>,
-        interest: Interest,
-        call: impl FnMut() -> crate::error::Result<T>,
-    ) -> PyResult<T> {
-        retry(py, self.inner(), self.timeout.get(), interest, call)
+    /// The time-out, and the kernel's mode with it: blocking without one, as in the stdlib.
+    fn set_timeout(&self, timeout: Option<Duration>) -> PyResult<()> {
+        self.inner().set_nonblocking(timeout.is_some())?;
+        self.timeout.set(timeout);
+        Ok(())
     }
 }
 
@@ -89,6 +93,7 @@ impl Socket {
         Self {
             opened: OnceLock::new(),
             timeout: Timeout::new(Some(Duration::ZERO)),
+            files: Files::default(),
         }
     }
 
@@ -106,35 +111,33 @@ impl Socket {
                 "Socket.__init__ must be called once",
             ));
         }
-        let timeout = args::timeout(timeout)?;
         let known = |value: i32| (value != -1).then_some(value);
-        let socket = match fileno {
-            Some(fd) => net::Socket::from_raw_fd(fd.0, known(family), known(r#type), known(proto))?,
-            None => net::Socket::new(
+        let creation = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+        let timeout = match known(r#type) {
+            Some(kind) if kind & libc::SOCK_NONBLOCK != 0 => Some(Duration::ZERO),
+            _ => args::timeout(timeout)?,
+        };
+        let kind = known(r#type).map(|kind| kind & !creation);
+        let socket = if let Some(fd) = fileno {
+            let socket = net::Socket::from_raw_fd(fd.0, known(family), kind, known(proto))?;
+            socket.set_nonblocking(timeout.is_some())?;
+            socket
+        } else {
+            let socket = net::Socket::new(
                 known(family).unwrap_or(libc::AF_INET),
-                known(r#type).unwrap_or(libc::SOCK_STREAM),
+                kind.unwrap_or(libc::SOCK_STREAM),
                 known(proto).unwrap_or(0),
-            )?,
+            )?;
+            if timeout.is_none() {
+                socket.set_nonblocking(false)?;
+            }
+            socket
         };
         self.timeout.set(timeout);
         // Another thread was first: that one's socket stays, this one is closed.
         self.opened
             .set(Arc::new(socket))
             .map_err(|_| PyRuntimeError::new_err("Socket.__init__ must be called once"))
-    }
-
-    /// close(2). Further calls raise OSError (EBADF); closing again does nothing.
-    ///
-    /// A thread that waits on this socket keeps it open until its wait ends, as poll(2) does.
-    ///
-    /// Raises:
-    ///     OSError: what close(2) says (EIO, ...); the descriptor is gone all the same.
-    fn close(&self) -> PyResult<()> {
-        match self.inner().close() {
-            // The peer's reset is no failure of close.
-            Err(error) if error.is(libc::ECONNRESET) => Ok(()),
-            result => Ok(result?),
-        }
     }
 
     /// Whether calls may wait: the time-out is not 0.0.
@@ -154,8 +157,7 @@ impl Socket {
         } else {
             Some(Duration::ZERO)
         };
-        self.timeout.set(timeout);
-        Ok(())
+        self.set_timeout(timeout)
     }
 
     /// Set the seconds that a call may wait.
@@ -165,9 +167,9 @@ impl Socket {
     ///
     /// Raises:
     ///     ValueError: a negative number.
+    ///     OSError: EBADF.
     fn settimeout(&self, timeout: Option<Seconds>) -> PyResult<()> {
-        self.timeout.set(args::timeout(timeout)?);
-        Ok(())
+        self.set_timeout(args::timeout(timeout)?)
     }
 
     /// Whether the object has been closed or detached.

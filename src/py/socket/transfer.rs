@@ -5,11 +5,12 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::Socket;
-use crate::py::buffer::{Data, Room};
+use crate::py::buffer::{Data, Room, Span, Writable};
 use crate::py::error::with_note;
 use crate::py::objects::{ReadableArg, WritableArg};
-use crate::py::recv::{Drained, drain, large_room, recv_bytes};
-use crate::py::wait::{Interest, at_once, retry_until};
+use crate::py::recv::{Drained, drain, with_memory};
+use crate::py::wait::{Transfer, at_once, transfer, transfer_until};
+use crate::sys;
 use crate::sys::clock::Deadline;
 
 #[pymethods]
@@ -83,9 +84,16 @@ impl Socket {
         flags: i32,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let size = size_of_recv(bufsize, "recv")?;
-        let mut room = large_room(size)?;
-        self.retry(py, Interest::Readable, || {
-            recv_bytes(py, self.inner(), size, flags, &mut room)
+        if size == 0 {
+            // As the stdlib has it: no bytes are there at once, and nobody need be asked.
+            return Ok(PyBytes::new(py, &[]));
+        }
+        with_memory(size, |memory| {
+            let call = Transfer::receive("recv", flags);
+            transfer(py, self.inner(), self.timeout.get(), call, |fd, flags| {
+                sys::socket::recv_filling(fd, memory, flags)
+            })?;
+            Ok(PyBytes::new(py, memory.filled()))
         })
     }
 
@@ -111,14 +119,19 @@ impl Socket {
         nbytes: isize,
         flags: i32,
     ) -> PyResult<usize> {
-        let room = Room::get(&buffer.0)?;
-        let size = size_of_recv_into(&room, nbytes)?;
-        self.retry(py, Interest::Readable, || {
-            room.recv(self.inner(), size, flags)
+        let room = Room::get(&buffer.0, "recv_into() argument 1")?;
+        let room = part_of(&room, nbytes, "recv_into")?;
+        if room.len() == 0 {
+            return Ok(0);
+        }
+        let call = Transfer::receive("recv", flags);
+        transfer(py, self.inner(), self.timeout.get(), call, |fd, flags| {
+            room.recv(fd, flags)
         })
     }
 
-    /// send(2). May take fewer bytes than you gave: look at the result.
+    /// send(2). May take fewer bytes than you gave: look at the result. (Without a time-out a stream
+    /// socket takes all of them, unless a signal or an error comes between.)
     ///
     /// Args:
     ///     data: bytes or any contiguous buffer.
@@ -139,7 +152,15 @@ impl Socket {
     #[pyo3(signature = (data, flags = 0))]
     fn send(&self, py: Python<'_>, data: ReadableArg<'_>, flags: i32) -> PyResult<usize> {
         let data = Data::get(&data.0)?;
-        self.retry(py, Interest::Writable, || data.send(self.inner(), 0, flags))
+        let (data, timeout) = (data.span(), self.timeout.get());
+        let call = Transfer::send("send", flags);
+        let sent = transfer(py, self.inner(), timeout, call, |fd, flags| {
+            data.send(fd, flags)
+        })?;
+        if sent < data.len() && timeout.is_none() && flags & libc::MSG_DONTWAIT == 0 {
+            return Ok(sent + self.send_rest(py, data.skip(sent), flags));
+        }
+        Ok(sent)
     }
 
     /// Send all of the data, waiting as often as needed; the time-out is for the whole.
@@ -156,11 +177,15 @@ impl Socket {
     #[pyo3(signature = (data, flags = 0))]
     fn sendall(&self, py: Python<'_>, data: ReadableArg<'_>, flags: i32) -> PyResult<()> {
         let data = Data::get(&data.0)?;
+        let data = data.span();
         let deadline = Deadline::after(self.timeout.get());
+        let call = Transfer::send("send", flags);
         let mut sent = 0;
         loop {
-            let call = || data.send(self.inner(), sent, flags);
-            match retry_until(py, self.inner(), deadline, Interest::Writable, call) {
+            let rest = data.skip(sent);
+            match transfer_until(py, self.inner(), deadline, call, |fd, flags| {
+                rest.send(fd, flags)
+            }) {
                 Ok(count) => sent += count,
                 Err(error) => return Err(partly_sent(py, error, sent, data.len())),
             }
@@ -180,8 +205,13 @@ impl Socket {
         flags: i32,
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let size = size_of_recv(bufsize, "try_recv")?;
-        let mut room = large_room(size)?;
-        at_once(py, || recv_bytes(py, self.inner(), size, flags, &mut room))
+        if size == 0 {
+            return Ok(Some(PyBytes::new(py, &[])));
+        }
+        with_memory(size, |memory| {
+            let received = at_once(py, || self.inner().recv_filling(memory, flags))?;
+            Ok(received.map(|()| PyBytes::new(py, memory.filled())))
+        })
     }
 
     /// `recv_into`, with None where it would have to wait. Never waits, whatever the time-out.
@@ -193,9 +223,13 @@ impl Socket {
         nbytes: isize,
         flags: i32,
     ) -> PyResult<Option<usize>> {
-        let room = Room::get(&buffer.0)?;
-        let size = size_of_recv_into(&room, nbytes)?;
-        at_once(py, || room.recv(self.inner(), size, flags))
+        let room = Room::get(&buffer.0, "try_recv_into() argument 1")?;
+        let room = part_of(&room, nbytes, "try_recv_into")?;
+        if room.len() == 0 {
+            return Ok(Some(0));
+        }
+        let flags = flags | libc::MSG_DONTWAIT;
+        at_once(py, || self.inner().call("recv", |fd| room.recv(fd, flags)))
     }
 
     /// `send`, with None where it would have to wait. Never waits, whatever the time-out.
@@ -207,19 +241,37 @@ impl Socket {
         flags: i32,
     ) -> PyResult<Option<usize>> {
         let data = Data::get(&data.0)?;
-        at_once(py, || data.send(self.inner(), 0, flags))
+        let (data, flags) = (data.span(), flags | libc::MSG_DONTWAIT);
+        at_once(py, || self.inner().call("send", |fd| data.send(fd, flags)))
     }
 }
 
-fn size_of_recv(size: isize, call: &str) -> PyResult<usize> {
+impl Socket {
+    /// What a short send without a time-out goes on with, as the kernel does in blocking mode: until
+    /// all is sent, or a signal or an error comes, which the next call will see.
+    #[cold]
+    fn send_rest(&self, py: Python<'_>, rest: Span<'_>, flags: i32) -> usize {
+        let call = || self.inner().waiting("send", |fd| rest.send(fd, flags));
+        py.detach(call).unwrap_or(0)
+    }
+}
+
+/// A size that may not be negative.
+pub(super) fn size_of_recv(size: isize, call: &str) -> PyResult<usize> {
     usize::try_from(size)
         .map_err(|_| PyValueError::new_err(format!("negative buffersize in {call}")))
 }
 
-fn size_of_recv_into(room: &Room, size: isize) -> PyResult<usize> {
-    match size_of_recv(size, "recv_into")? {
-        0 => Ok(room.len()),
-        size if size <= room.len() => Ok(size),
+/// The part of a buffer that is to be filled: `nbytes`, or all of it for 0.
+pub(super) fn part_of<'room>(
+    room: &'room Room,
+    nbytes: isize,
+    call: &str,
+) -> PyResult<Writable<'room>> {
+    let room = room.span();
+    match size_of_recv(nbytes, call)? {
+        0 => Ok(room),
+        size if size <= room.len() => Ok(room.take(size)),
         _ => Err(PyValueError::new_err(
             "buffer too small for requested bytes",
         )),

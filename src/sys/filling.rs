@@ -1,0 +1,47 @@
+#![expect(unsafe_code, reason = "memory that is initialised by the kernel")]
+//! `Filling`: memory to receive into that costs nothing to make, since only what a call has filled
+//! can be read.
+
+use std::mem::MaybeUninit;
+
+/// Borrowed memory and how much of it has a value.
+///
+/// Invariant: the first `filled` bytes are initialised.
+#[derive(Debug)]
+pub struct Filling<'memory> {
+    memory: &'memory mut [MaybeUninit<u8>],
+    filled: usize,
+}
+
+impl<'memory> Filling<'memory> {
+    /// All of `memory` is room.
+    pub fn over(memory: &'memory mut [MaybeUninit<u8>]) -> Self {
+        Self { memory, filled: 0 }
+    }
+
+    /// What the last call has filled.
+    #[inline]
+    pub fn filled(&self) -> &[u8] {
+        let start = self.memory.as_ptr().cast();
+        // SAFETY: the type's invariant.
+        unsafe { std::slice::from_raw_parts(start, self.filled) }
+    }
+
+    /// Where the room begins, and its length; what was filled before is given up.
+    #[inline]
+    pub(super) fn room(&mut self) -> (*mut u8, usize) {
+        self.filled = 0;
+        (self.memory.as_mut_ptr().cast(), self.memory.len())
+    }
+
+    /// Says how much a call has filled.
+    ///
+    /// # Safety
+    ///
+    /// The first `filled` bytes are initialised, and there are so many.
+    #[inline]
+    pub(super) unsafe fn set_filled(&mut self, filled: usize) {
+        debug_assert!(filled <= self.memory.len());
+        self.filled = filled;
+    }
+}
