@@ -114,7 +114,7 @@ impl<'py> FromPyObject<'_, 'py> for Fileno {
         };
         if fd < 0 {
             return Err(PyValueError::new_err(format!(
-                "file descriptor cannot be a negative integer ({fd})"
+                "negative file descriptor: file descriptor cannot be a negative integer ({fd})"
             )));
         }
         Ok(Self(fd))

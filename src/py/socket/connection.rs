@@ -1,5 +1,6 @@
 //! Addresses and connections: bind, listen, accept, connect, shutdown.
 
+use std::os::fd::RawFd;
 use std::time::Duration;
 
 use pyo3::exceptions::{PyTimeoutError, PyValueError};
@@ -92,6 +93,16 @@ impl Socket {
             }
         };
         Self::accepted(py, accepted)
+    }
+
+    /// The stdlib's name for `accept` with a bare descriptor, close-on-exec and non-blocking.
+    ///
+    /// Returns:
+    ///     (descriptor, address); the descriptor is yours to close.
+    #[pyo3(signature = () -> "tuple[int, Any]")]
+    fn _accept<'py>(&self, py: Python<'py>) -> PyResult<(RawFd, Bound<'py, PyAny>)> {
+        let (socket, address) = self.accept(py)?;
+        Ok((socket.inner().detach(), address))
     }
 
     /// accept4(2) with flags of your own.

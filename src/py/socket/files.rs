@@ -4,7 +4,6 @@ use std::os::fd::{AsFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
 use super::Socket;
 use crate::error::{Error, Op};
@@ -122,16 +121,10 @@ impl Socket {
         errors: Option<&str>,
         newline: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let keywords = PyDict::new(py);
-        keywords.set_item("encoding", encoding)?;
-        keywords.set_item("errors", errors)?;
-        keywords.set_item("newline", newline)?;
-        // The stdlib's own, which needs of a socket no more than what this class has.
-        py.import("socket")?
-            .getattr("socket")?
-            .getattr("makefile")?
-            .call((slf, mode, buffering), Some(&keywords))
+        let arguments = (slf, mode, buffering, encoding, errors, newline);
+        slf.py()
+            .import("epollkit._files")?
+            .call_method1("makefile", arguments)
     }
 
     /// Send a file: sendfile(2) for a regular one, which never copies it to this process, else by
@@ -160,7 +153,7 @@ impl Socket {
         count: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         slf.py()
-            .import("epollkit._sendfile")?
+            .import("epollkit._files")?
             .call_method1("sendfile", (slf, file, offset, count))
     }
 

@@ -1,6 +1,7 @@
 //! Messages: bytes with an address, with control messages, and many of them in one call.
 
 use pyo3::exceptions::{PyRuntimeWarning, PyTypeError, PyValueError};
+use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 use socket2::SockAddr;
@@ -247,18 +248,18 @@ impl Socket {
     ///
     /// References:
     ///     sendto(2) https://man7.org/linux/man-pages/man2/send.2.html
-    #[pyo3(signature = (data, flags_or_address, address = None))]
+    #[pyo3(signature = (data, flags_or_address, address = ThirdArgument::Absent))]
     fn sendto(
         &self,
         py: Python<'_>,
         data: ReadableArg<'_>,
         flags_or_address: FlagsOrAddress<'_>,
-        address: Option<Address<'_>>,
+        address: ThirdArgument<'_>,
     ) -> PyResult<usize> {
         let data = Data::get(&data.0)?;
         let (flags, address) = match address {
-            Some(address) => (flags_or_address.0.extract()?, address),
-            None => (0, Address(flags_or_address.0)),
+            ThirdArgument::Given(address) => (flags_or_address.0.extract()?, address),
+            ThirdArgument::Absent => (0, Address(flags_or_address.0)),
         };
         let to = address.for_socket("sendto", self.inner())?.to_sockaddr()?;
         let data = data.span();
@@ -422,10 +423,27 @@ pub(super) struct FlagsOrAddress<'py>(Bound<'py, PyAny>);
 impl<'py> FromPyObject<'_, 'py> for FlagsOrAddress<'py> {
     type Error = PyErr;
 
-    const INPUT_TYPE: pyo3::inspect::PyStaticExpr = crate::py::hint::FLAGS_OR_ADDRESS;
+    const INPUT_TYPE: PyStaticExpr = crate::py::hint::FLAGS_OR_ADDRESS;
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         Ok(Self(object.to_owned()))
+    }
+}
+
+/// The third argument of `sendto`: None is an address, if not a good one.
+#[derive(Debug)]
+pub(super) enum ThirdArgument<'py> {
+    Absent,
+    Given(Address<'py>),
+}
+
+impl<'py> FromPyObject<'_, 'py> for ThirdArgument<'py> {
+    type Error = PyErr;
+
+    const INPUT_TYPE: PyStaticExpr = crate::py::hint::ADDRESS;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        Ok(Self::Given(object.extract()?))
     }
 }
 
@@ -584,7 +602,13 @@ fn room_for_control(size: isize, call: &str) -> PyResult<Vec<u8>> {
 fn control_of(ancdata: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     let mut found = Vec::new();
     for item in iterate(ancdata, "ancillary data")? {
-        let (level, kind, data) = item?.extract::<(i32, i32, Bound<'_, PyAny>)>()?;
+        let item = item?;
+        if item.len().is_ok_and(|length| length != 3) {
+            return Err(PyTypeError::new_err(
+                "an item of ancillary data must be (level, type, data)",
+            ));
+        }
+        let (level, kind, data) = item.extract::<(i32, i32, Bound<'_, PyAny>)>()?;
         control::append(&mut found, (level, kind, &Data::get(&data)?.to_vec()));
     }
     Ok(found)

@@ -39,6 +39,11 @@ impl Socket {
         optname: i32,
         buflen: isize,
     ) -> PyResult<Bound<'py, PyAny>> {
+        if buflen == 0 && self.inner().family() == libc::AF_VSOCK {
+            let mut value = [0; size_of::<u64>()];
+            self.inner().getsockopt(level, optname, &mut value)?;
+            return Ok(u64::from_ne_bytes(value).into_pyobject(py)?.into_any());
+        }
         if buflen == 0 {
             let value = self.inner().getsockopt_int(level, optname)?;
             return Ok(value.into_pyobject(py)?.into_any());
@@ -76,6 +81,14 @@ impl Socket {
             (true, Some(length)) => Ok(self.inner().call("setsockopt", |fd| {
                 sys::socket::setsockopt_null(fd, level, optname, length.0)
             })?),
+            (false, None) if self.inner().family() == libc::AF_VSOCK => {
+                // An int is 64 bits wide there (vsock(7)).
+                let value = match value.0.extract::<u64>() {
+                    Ok(number) => number.to_ne_bytes().to_vec(),
+                    Err(_) => args::option_value(&value.0)?,
+                };
+                Ok(self.inner().setsockopt(level, optname, &value)?)
+            }
             (false, None) => {
                 Ok(self
                     .inner()

@@ -1,13 +1,13 @@
-"""`Socket.sendfile`: in the kernel where the file allows it, else by reading it."""
+"""`Socket.makefile` and `Socket.sendfile`: where sockets and file objects meet."""
 
 import io
 import os
 import socket
-from typing import BinaryIO
+from typing import BinaryIO, Literal, cast
 
 from epollkit._epollkit import Socket
 
-__all__ = ["send_by_reading", "send_in_the_kernel", "sendfile"]
+__all__ = ["makefile", "send_by_reading", "send_in_the_kernel", "sendfile"]
 
 _BLOCK = 64 * 1024
 _MOST = 2**30
@@ -16,6 +16,41 @@ _MOST = 2**30
 
 class _NotInTheKernelError(Exception):
     """The file is none that sendfile(2) takes, and nothing was sent yet."""
+
+
+def makefile(  # noqa: ANN201 - what it is depends on the arguments; the stub says Any
+    sock: Socket,
+    mode: str,
+    buffering: int | None,
+    encoding: str | None,
+    errors: str | None,
+    newline: str | None,
+):
+    """See `Socket.makefile`. The raw file is the stdlib's own: it asks no more of a socket."""
+    if not set(mode) <= {"r", "w", "b"}:
+        raise ValueError(f"invalid mode {mode!r} (only r, w, b allowed)")
+    binary = "b" in mode
+    if buffering == 0 and not binary:
+        raise ValueError("unbuffered streams must be binary")
+    size = io.DEFAULT_BUFFER_SIZE if buffering is None or buffering < 0 else buffering
+    writing = "w" in mode
+    reading = "r" in mode or not writing
+    raw_mode: Literal["r", "w", "rw"] = "rw" if reading and writing else "r" if reading else "w"
+    raw = socket.SocketIO(cast(socket.socket, sock), raw_mode)
+    sock._io_refs += 1  # noqa: SLF001 - SocketIO gives it back when it is closed
+    if size == 0:
+        return raw
+    if reading and writing:
+        buffer = io.BufferedRWPair(raw, raw, size)
+    elif reading:
+        buffer = io.BufferedReader(raw, size)
+    else:
+        buffer = io.BufferedWriter(raw, size)
+    if binary:
+        return buffer
+    text = io.TextIOWrapper(buffer, io.text_encoding(encoding), errors, newline)
+    text.mode = mode
+    return text
 
 
 def sendfile(sock: Socket, file: BinaryIO, offset: int = 0, count: int | None = None) -> int:
