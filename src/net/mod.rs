@@ -3,6 +3,7 @@
 pub mod addr;
 pub mod connect;
 pub mod dialer;
+pub mod names;
 pub mod race;
 pub mod resolve;
 pub mod socket;
@@ -10,6 +11,7 @@ pub mod socket;
 pub use addr::Addr;
 pub use connect::{Connecting, Options, Progress};
 pub use dialer::{Dialer, Outcome};
-pub use race::Race;
-pub use resolve::Resolving;
+pub use names::{Names, Settled};
+pub use race::{Lost, Race};
+pub use resolve::{Query, Resolving};
 pub use socket::Socket;

@@ -9,6 +9,7 @@ use pyo3::types::{PyByteArray, PyBytes, PyString, PyTuple};
 
 use super::buffer::Data;
 use super::hint;
+use super::resolve::{Patience, first_of};
 use crate::net::{Addr, resolve};
 
 /// An address before the family is known: a tuple, `str` or `bytes`.
@@ -35,15 +36,25 @@ pub(super) enum Target {
 }
 
 impl Address<'_> {
-    /// The address for a socket of `family`; a host name is resolved, which may sleep.
+    /// The address for a socket of `family`; a host name is resolved, for as long as that takes.
     pub(super) fn for_family(&self, op: &str, family: i32) -> PyResult<Addr> {
+        self.for_family_within(op, family, Patience::of(None))
+    }
+
+    /// The same, with a deadline for the resolver.
+    pub(super) fn for_family_within(
+        &self,
+        op: &str,
+        family: i32,
+        patience: Patience,
+    ) -> PyResult<Addr> {
         match family {
             libc::AF_UNIX => unix_name(&self.0),
             libc::AF_INET | libc::AF_INET6 => {
                 let parts = IpParts::of(op, family, &self.0)?;
                 let mut address = match parts.known(family) {
                     Some(address) => address,
-                    None => parts.look_up(self.0.py(), family)?,
+                    None => parts.look_up(self.0.py(), family, patience)?,
                 };
                 parts.complete(&mut address);
                 Ok(address)
@@ -129,8 +140,8 @@ impl IpParts {
         }
     }
 
-    fn look_up(&self, py: Python<'_>, family: i32) -> PyResult<Addr> {
-        Ok(py.detach(|| resolve::resolve_first(&self.host, self.port, family))?)
+    fn look_up(&self, py: Python<'_>, family: i32, patience: Patience) -> PyResult<Addr> {
+        first_of(py, &self.host, self.port, family, patience)
     }
 
     /// Flow label and scope, as given, where the resolver has not said better.

@@ -6,7 +6,8 @@
 //! ever reach a descriptor number that the kernel has since given to somebody else.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
@@ -195,6 +196,17 @@ pub fn adopt(raw: RawFd) -> io::Result<OwnedFd> {
 /// `EMFILE`.
 pub fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     fd.try_clone_to_owned()
+}
+
+/// The same of a descriptor number that a user hands in and keeps.
+///
+/// # Errors
+///
+/// `EBADF` when the number is not open, `EMFILE`.
+pub fn duplicate_raw(raw: RawFd) -> io::Result<OwnedFd> {
+    // Lent for one call, so never closed here.
+    let lent = ManuallyDrop::new(adopt(raw)?);
+    duplicate(lent.as_fd())
 }
 
 /// fcntl(2) `F_SETFL`: sets or clears `O_NONBLOCK`, which belongs to the open file.

@@ -165,8 +165,14 @@ fn a_race_that_all_lose_tells_of_each() {
     let addresses = refused.iter().map(address_of).collect();
     let mut race = Race::new(addresses, Options::default(), deadline).unwrap();
     let errors = race.turn().unwrap_err();
-    assert_eq!(errors.len(), 2);
-    assert!(errors.iter().all(|error| error.is(libc::ECONNREFUSED)));
+    assert!(errors.late.is_none());
+    assert_eq!(errors.failures.len(), 2);
+    assert!(
+        errors
+            .failures
+            .iter()
+            .all(|error| error.is(libc::ECONNREFUSED))
+    );
 }
 
 #[test]
@@ -176,6 +182,6 @@ fn a_race_ends_at_its_deadline() {
     let patience = Duration::from_millis(30);
     let deadline = Deadline::after(Some(patience));
     let mut race = Race::new(vec![address_of(&busy)], Options::default(), deadline).unwrap();
-    assert!(race.turn().unwrap_err()[0].is(libc::ETIMEDOUT));
+    assert!(race.turn().unwrap_err().late.unwrap().is(libc::ETIMEDOUT));
     assert!(started.elapsed() >= patience);
 }

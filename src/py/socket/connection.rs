@@ -11,8 +11,8 @@ use crate::net;
 use crate::net::Progress;
 use crate::net::connect::{is_under_way, look};
 use crate::py::address::{Address, address_to_py};
+use crate::py::resolve::Patience;
 use crate::py::wait::{Interest, at_once, until_ready};
-use crate::sys::clock::Deadline;
 
 impl Socket {
     fn accepted(
@@ -27,16 +27,12 @@ impl Socket {
 
     /// Connects as the stdlib does: 0, the errno, or the exception of a time-out.
     fn connect_errno(&self, py: Python<'_>, address: &Address<'_>) -> PyResult<Result<(), Error>> {
-        let address = address.for_family("connect", self.inner().family())?;
         let timeout = self.timeout.get();
+        let patience = Patience::of_socket(timeout);
+        let address = address.for_family_within("connect", self.inner().family(), patience)?;
         match self.inner().connect(&address) {
             Err(error) if is_under_way(&error) && timeout != Some(Duration::ZERO) => {
-                until_ready(
-                    py,
-                    self.inner(),
-                    Deadline::after(timeout),
-                    Interest::Writable,
-                )?;
+                until_ready(py, self.inner(), patience.deadline, Interest::Writable)?;
                 Ok(match look(self.inner()) {
                     Ok(Progress::Connected) => Ok(()),
                     Ok(Progress::Pending) => Err(error.about(&address)),
@@ -147,15 +143,18 @@ impl Socket {
     /// connect(2).
     ///
     /// Args:
-    ///     address: as for `bind`. A host name is resolved, and that may take its time; see
-    ///         `epollkit.connect` for one deadline over both.
+    ///     address: as for `bind`. A host name is looked up first: within the time-out, which is
+    ///         for name and connection together; without one, and for a time-out of 0.0, for as
+    ///         long as the resolver takes. Ctrl-C ends it.
     ///
     /// Raises:
     ///     BlockingIOError: EINPROGRESS, under way. Wait until the socket is writable, then read
     ///         `error()`; `Connecting` does it for you. On a Unix socket EAGAIN: the backlog is
     ///         full.
     ///     ConnectionRefusedError: nobody listens there.
-    ///     TimeoutError: not connected within the time-out.
+    ///     TimeoutError: not connected within the time-out; ETIMEDOUT, with a note, where the name
+    ///         was not looked up within it.
+    ///     socket.gaierror: the name is not known.
     ///     OSError: ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL (no port left), EISCONN, ...
     ///
     /// References:
