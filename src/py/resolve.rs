@@ -302,11 +302,7 @@ fn numeric_address(given: &Bound<'_, PyAny>) -> PyResult<SocketAddr> {
     }
     let host = tuple.get_item(0)?;
     let host = host.cast::<PyString>().map_err(|_| illegal())?.to_str()?;
-    let port = tuple.get_item(1)?;
-    if !port.is_instance_of::<PyInt>() {
-        return Err(illegal());
-    }
-    let port = port.extract::<i32>()?;
+    let port = tuple.get_item(1)?.extract::<i32>()?;
     let number = |at: usize| {
         tuple
             .get_item(at)

@@ -178,7 +178,8 @@ impl Socket {
                 crate::error::Code::Errno(errno) => Ok(errno),
                 crate::error::Code::Resolver(_) => Err(error.into()),
             },
-            Err(error) if error.is_instance_of::<PyTimeoutError>(py) => Ok(libc::EAGAIN),
+            // The value's class: the error's own is OSError where errno has chosen the subclass.
+            Err(error) if error.value(py).is_instance_of::<PyTimeoutError>() => Ok(libc::EAGAIN),
             Err(error) => Err(error),
         }
     }
