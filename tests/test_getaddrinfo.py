@@ -108,7 +108,7 @@ def test_the_answer_is_the_stdlibs(arguments: tuple[object, ...]) -> None:
     ("arguments", "kind"),
     [
         ((5, 80), TypeError),
-        (("localhost", 2**70), OverflowError),
+        (("localhost", 2**70), (OverflowError, socket.gaierror)),  # since 3.12 the latter
         (("localhost", 80, 2**40), OverflowError),
         (("localhost", 80, "inet"), TypeError),
         (("localhost",), TypeError),
@@ -116,7 +116,7 @@ def test_the_answer_is_the_stdlibs(arguments: tuple[object, ...]) -> None:
     ids=repr,
 )
 def test_a_wrong_argument_is_the_stdlibs_exception(
-    arguments: tuple[object, ...], kind: type[Exception]
+    arguments: tuple[object, ...], kind: type[Exception] | tuple[type[Exception], ...]
 ) -> None:
     with pytest.raises(kind):
         socket.getaddrinfo(*arguments)
@@ -334,23 +334,22 @@ with epollkit.Socket(timeout=0.2) as sock: print(sock.connect_ex(slow) == errno.
 def test_control_c_ends_every_wait_for_a_name(tmp_path: Path) -> None:
     code = """
 CALLS |= {
-    "getnameinfo": lambda timeout: epollkit.getnameinfo(("192.0.2.1", 80), 0, timeout=timeout),
+    "getnameinfo": lambda timeout: epollkit.getnameinfo(
+        (f"192.0.2.{number}", 80), 0, timeout=timeout
+    ),
     "Connecting": lambda timeout: epollkit.Connecting(slow),
     "serve": lambda timeout: epollkit.serve.echo(slow[0]),
     "bind": lambda timeout: epollkit.Socket().bind(slow),
 }
-def interrupt():
-    asked()
+def interrupt(label):
+    while asked()[1] != label: pass  # what is left of the look-up before
     os.kill(os.getpid(), signal.SIGINT)
+number = 0
 for name, call in CALLS.items():
     for timeout in (None, 20):
-        # Questions of the look-ups before it are not what is waited for.
-        dns.setblocking(False)
-        while True:
-            try: dns.recv(512)
-            except BlockingIOError: break
-        dns.setblocking(True)
-        in_thread(interrupt)
+        number += 1
+        slow = (f"slow{number}.example", slow[1])
+        in_thread(interrupt, str(number) if name == "getnameinfo" else f"slow{number}")
         try: call(timeout)
         except KeyboardInterrupt: print(name)
 """
@@ -425,7 +424,8 @@ def test_a_results_time_includes_its_name(tmp_path: Path) -> None:
     code = """
 def answer_late():
     questions = [asked()[2], asked()[2]]
-    threading.Event().wait(0.2)
+    late = time.monotonic() + 0.2
+    while time.monotonic() < late: os.sched_yield()
     for answer in questions: answer("127.0.0.1")
 in_thread(answer_late)
 (result,) = epollkit.connect_many([slow], timeout=10)

@@ -371,7 +371,12 @@ pub(super) fn service(port: &Bound<'_, PyAny>) -> PyResult<Option<CString>> {
         return Ok(None);
     }
     let text = if port.is_instance_of::<PyInt>() {
-        port.extract::<i64>()?.to_string().into_bytes()
+        // Whatever its size, and without what a subclass says of itself.
+        let digits = port
+            .py()
+            .get_type::<PyInt>()
+            .call_method1("__repr__", (port,))?;
+        digits.cast::<PyString>()?.to_str()?.as_bytes().to_vec()
     } else if let Ok(text) = port.cast::<PyString>() {
         text.to_str()?.as_bytes().to_vec()
     } else if let Ok(bytes) = port.cast::<PyBytes>() {

@@ -35,8 +35,8 @@ def asked():
         dns.sendto(head + question[12 : end + 4] + b"".join(records), client)
     return kind, label, answer
 
-def in_thread(function):
-    thread = threading.Thread(target=function, daemon=True)
+def in_thread(function, *arguments):
+    thread = threading.Thread(target=function, args=arguments, daemon=True)
     thread.start()
     return thread
 """
