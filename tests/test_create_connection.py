@@ -69,7 +69,7 @@ def test_http_client_may_use_it(loopback: str) -> None:
 
         def create(*arguments: object) -> Socket:
             asked.extend(arguments)
-            return create_connection(*arguments)  # type: ignore[arg-type]
+            return create_connection(*arguments)
 
         connection._create_connection = create  # noqa: SLF001 - the hook that ssl tests use
         connection.connect()

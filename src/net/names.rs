@@ -20,7 +20,10 @@ use crate::sys::eventfd::Waker;
 const BELL: u64 = u64::MAX - 1;
 
 /// As many names may be waited for at the same time; each is a thread.
-const LOOK_UPS: usize = 64;
+const AWAITED: usize = 64;
+
+/// As many threads may there be, those included that nobody waits for any more.
+const LOOK_UPS: usize = 512;
 
 /// What has become of a name that was waited for.
 #[derive(Debug)]
@@ -133,10 +136,11 @@ impl Names {
         self.under_way.iter().map(|found| found.waiting.len()).sum()
     }
 
-    /// Whether another name may be asked for now.
+    /// Whether another name may be asked for now. If not, the bell will ring when it may.
     pub fn has_room(&self) -> bool {
         let is_awaited = |found: &&LookUp| !found.waiting.is_empty();
-        self.under_way.iter().filter(is_awaited).count() < LOOK_UPS
+        self.under_way.len() < LOOK_UPS
+            && self.under_way.iter().filter(is_awaited).count() < AWAITED
     }
 
     /// Time until the oldest of those that wait gives up.
@@ -223,6 +227,8 @@ pub fn timed_out(query: impl std::fmt::Display, timeout: Duration) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{Sender, channel};
+
     use super::*;
 
     #[test]
@@ -249,26 +255,30 @@ mod tests {
         assert_eq!(known.unwrap().port(), Some(7));
     }
 
-    #[test]
-    fn who_waits_too_long_gives_up_and_the_look_up_goes_on() {
-        let epoll = Arc::new(Epoll::new(0).unwrap());
-        let mut names = Names::new(Arc::clone(&epoll), Some(Duration::ZERO));
-        let (answer, question) = std::sync::mpsc::channel::<()>();
-        let query = Query::stream("slow", 7, libc::AF_UNSPEC).unwrap();
+    /// A look-up that ends, without an address, when the sender is dropped.
+    fn slow(waiting: VecDeque<Waiting>) -> (LookUp, Sender<()>) {
+        let (end, question) = channel();
         let never = move || {
             let hung_up = question.recv().is_err();
             assert!(hung_up);
             Ok(Vec::new())
         };
-        names.under_way.push(LookUp {
+        let look_up = LookUp {
             key: ("slow".to_owned(), 7),
-            query,
+            query: Query::stream("slow", 7, libc::AF_UNSPEC).unwrap(),
             resolving: Resolving::start(never, || {}).unwrap(),
-            waiting: VecDeque::from([Waiting {
-                tag: 5,
-                started: Instant::now(),
-            }]),
-        });
+            waiting,
+        };
+        (look_up, end)
+    }
+
+    #[test]
+    fn who_waits_too_long_gives_up_and_the_look_up_goes_on() {
+        let epoll = Arc::new(Epoll::new(0).unwrap());
+        let mut names = Names::new(epoll, Some(Duration::ZERO));
+        let (tag, started) = (5, Instant::now());
+        let (look_up, end) = slow(VecDeque::from([Waiting { tag, started }]));
+        names.under_way.push(look_up);
         assert_eq!(names.next_expiry(), Some(Duration::ZERO));
         let mut settled = Vec::new();
         names.settle(&mut settled).unwrap();
@@ -276,6 +286,23 @@ mod tests {
         assert!(settled[0].result.clone().unwrap_err().is(libc::ETIMEDOUT));
         assert!(names.ask(6, "slow".to_owned(), 7).is_none());
         assert_eq!((names.waiting(), names.under_way.len()), (1, 1));
-        drop(answer);
+        drop(end);
+    }
+
+    #[test]
+    fn threads_that_nobody_waits_for_are_counted() {
+        let mut names = Names::new(Arc::new(Epoll::new(0).unwrap()), None);
+        let mut ends = Vec::new();
+        while names.has_room() {
+            let (look_up, end) = slow(VecDeque::new());
+            names.under_way.push(look_up);
+            ends.push(end);
+        }
+        assert_eq!(ends.len(), LOOK_UPS);
+        drop(ends.pop());
+        while !names.has_room() {
+            names.settle(&mut Vec::new()).unwrap();
+        }
+        assert_eq!(names.under_way.len(), LOOK_UPS - 1);
     }
 }

@@ -109,7 +109,7 @@ impl Work {
                 return self.result(py, outcome).map(Some);
             }
             let batch = self.read_batch(py);
-            if batch.is_empty() && self.under_way() == 0 && self.broken.is_none() {
+            if batch.is_empty() && self.is_idle() && self.broken.is_none() {
                 return Ok(None);
             }
             let may_wait = self.broken.is_none();
@@ -133,6 +133,11 @@ impl Work {
         self.dialer.pending() + self.names.waiting()
     }
 
+    /// Whether there is nothing to wait for, not even for room for a name.
+    fn is_idle(&self) -> bool {
+        self.under_way() == 0 && self.names.has_room()
+    }
+
     /// Waits for attempts to end and names to be known, unless there is something to tell already.
     fn turn(&mut self, may_wait: bool) -> Result<()> {
         let mut settled = Vec::new();
@@ -140,7 +145,7 @@ impl Work {
         for name in settled {
             self.start_named(name);
         }
-        if self.under_way() == 0 {
+        if self.is_idle() {
             return Ok(());
         }
         let wait = if may_wait && self.ended.is_empty() {
