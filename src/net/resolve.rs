@@ -6,7 +6,7 @@
 
 use std::ffi::CString;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -154,6 +154,21 @@ pub fn numeric(host: &str, port: u16) -> Option<Addr> {
     Some(Addr::Ip(SocketAddr::new(ip, port)))
 }
 
+/// An address as inet_ntop(3) writes it. Rust writes ::102:304 for what the C library, and Python
+/// with it, writes ::1.2.3.4: an IPv4-compatible address (RFC 4291 section 2.5.5.1).
+pub fn text(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V6(v6) => match v6.segments() {
+            [0, 0, 0, 0, 0, 0, high, _] if high != 0 => {
+                let [.., a, b, c, d] = v6.octets();
+                format!("::{}", Ipv4Addr::new(a, b, c, d))
+            }
+            _ => v6.to_string(),
+        },
+        IpAddr::V4(v4) => v4.to_string(),
+    }
+}
+
 /// The addresses of an answer.
 pub fn addresses(found: &[Info]) -> Vec<Addr> {
     found.iter().map(|info| Addr::Ip(info.address)).collect()
@@ -190,6 +205,21 @@ mod tests {
         let mut resolving = Resolving::start(move || query.ask(), || {}).unwrap();
         let found = resolving.wait(Duration::from_secs(5)).unwrap().unwrap();
         assert_eq!(found[0].address, "127.0.0.1:7".parse().unwrap());
+    }
+
+    #[test]
+    fn addresses_are_written_as_in_c() {
+        for same in [
+            "::1.2.3.4",
+            "::0.1.0.0",
+            "::1",
+            "::",
+            "::ffff:1.2.3.4",
+            "fe80::1",
+            "127.0.0.1",
+        ] {
+            assert_eq!(text(same.parse().unwrap()), same);
+        }
     }
 
     #[test]

@@ -12,7 +12,6 @@ use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyInt, PyString, PyTuple};
 
-use super::address::address_to_py;
 use super::args::{self, Mask, Seconds};
 use super::hint;
 use super::objects::{Family, Kind, object_of_kind};
@@ -173,13 +172,12 @@ pub(crate) fn getaddrinfo<'py>(
         let canonical = info
             .canonical
             .map(|name| name.to_string_lossy().into_owned());
-        let address = address_to_py(py, Some(&Addr::Ip(info.address)))?;
         Ok((
             Family(info.family),
             Kind(info.kind),
             info.protocol,
             canonical.unwrap_or_default(),
-            IpSockaddr(address),
+            IpSockaddr::of(py, info.address)?,
         ))
     };
     ask(py, &query, patience)?
@@ -400,6 +398,20 @@ fn kind_of(object: &Bound<'_, PyAny>) -> String {
 
 /// An IP address as the stdlib has it: `(host, port)` or `(host, port, flowinfo, scope_id)`.
 pub(crate) struct IpSockaddr<'py>(Bound<'py, PyAny>);
+
+impl<'py> IpSockaddr<'py> {
+    fn of(py: Python<'py>, address: SocketAddr) -> PyResult<Self> {
+        let (host, port) = (resolve::text(address.ip()), address.port());
+        let parts = match address {
+            SocketAddr::V4(_) => (host, port).into_pyobject(py)?,
+            SocketAddr::V6(v6) => {
+                let flow = u32::from_be(v6.flowinfo());
+                (host, port, flow, v6.scope_id()).into_pyobject(py)?
+            }
+        };
+        Ok(Self(parts.into_any()))
+    }
+}
 
 impl<'py> IntoPyObject<'py> for IpSockaddr<'py> {
     type Target = PyAny;
