@@ -35,11 +35,13 @@ mod _epollkit {
     #[expect(non_upper_case_globals, reason = "Python's name for it")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
     #[pymodule_export]
-    use crate::py::connect::{connect, host_to_resolve};
+    use crate::py::connect::{connect, create_connection, host_to_resolve};
     #[pymodule_export]
     use crate::py::connect_many::{ConnectMany, ConnectResult, connect_many};
     #[pymodule_export]
     use crate::py::connecting::Connecting;
+    #[pymodule_export]
+    use crate::py::create::{fromfd, socketpair};
     #[pymodule_export]
     use crate::py::epoll::Epoll;
     #[pymodule_export]
@@ -50,6 +52,8 @@ mod _epollkit {
     use crate::py::peer::{Counters, Peer, serve};
     #[pymodule_export]
     use crate::py::recv::Drained;
+    #[pymodule_export]
+    use crate::py::resolve::{getaddrinfo, gethostbyname, getnameinfo};
     #[pymodule_export]
     use crate::py::socket::Socket;
 }

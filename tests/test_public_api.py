@@ -97,10 +97,14 @@ def test_every_public_attribute_of_a_class_is_documented(thing: type) -> None:
 
 @pytest.mark.parametrize(
     "function",
-    [thing for thing in CALLABLES if not inspect.isclass(thing)],
+    [
+        thing
+        for thing in CALLABLES
+        if not inspect.isclass(thing) and thing.__module__ not in {"_socket", "socket"}
+    ],
     ids=lambda thing: thing.__name__,
 )
-def test_every_function_has_a_signature(function: Callable[..., object]) -> None:
+def test_every_function_of_ours_has_a_signature(function: Callable[..., object]) -> None:
     assert inspect.signature(function)
 
 

@@ -1,4 +1,10 @@
-"""Linux sockets and epoll for Python exactly as the kernel does them, with the hot loop in Rust."""
+"""Linux sockets and epoll for Python exactly as the kernel does them, with the hot loop in Rust.
+
+The functions around sockets are here under the names that the standard library's `socket` has for
+them. Those that only convert or ask the system are its own. The constants stay `socket.AF_INET` and
+so on: there are hundreds, they depend on the interpreter, and a second name would buy nothing. The
+EPOLL* ones are here because `Epoll` is.
+"""
 
 from select import (
     EPOLL_CLOEXEC,
@@ -17,8 +23,34 @@ from select import (
     EPOLLWRBAND,
     EPOLLWRNORM,
 )
+from socket import (
+    CMSG_LEN,
+    CMSG_SPACE,
+    getdefaulttimeout,
+    getfqdn,
+    gethostbyaddr,
+    gethostbyname_ex,
+    gethostname,
+    getprotobyname,
+    getservbyname,
+    getservbyport,
+    has_ipv6,
+    htonl,
+    htons,
+    if_indextoname,
+    if_nameindex,
+    if_nametoindex,
+    inet_aton,
+    inet_ntoa,
+    inet_ntop,
+    inet_pton,
+    ntohl,
+    ntohs,
+    setdefaulttimeout,
+)
 
 from epollkit import limits, load, serve
+from epollkit._create import create_server, has_dualstack_ipv6
 from epollkit._doctor import Report, doctor
 from epollkit._epollkit import (
     Connecting,
@@ -34,6 +66,12 @@ from epollkit._epollkit import (
     __version__,
     connect,
     connect_many,
+    create_connection,
+    fromfd,
+    getaddrinfo,
+    gethostbyname,
+    getnameinfo,
+    socketpair,
 )
 from epollkit._errors import ClosedEpollError, EpollkitError, HarnessError, WaitTimeout
 from epollkit._flags import EventFlags
@@ -41,6 +79,8 @@ from epollkit._flags import EventFlags
 EPOLLWAKEUP: int = EventFlags.WAKEUP.value
 
 __all__ = [
+    "CMSG_LEN",
+    "CMSG_SPACE",
     "EPOLLERR",
     "EPOLLET",
     "EPOLLEXCLUSIVE",
@@ -76,8 +116,37 @@ __all__ = [
     "__version__",
     "connect",
     "connect_many",
+    "create_connection",
+    "create_server",
     "doctor",
+    "fromfd",
+    "getaddrinfo",
+    "getdefaulttimeout",
+    "getfqdn",
+    "gethostbyaddr",
+    "gethostbyname",
+    "gethostbyname_ex",
+    "gethostname",
+    "getnameinfo",
+    "getprotobyname",
+    "getservbyname",
+    "getservbyport",
+    "has_dualstack_ipv6",
+    "has_ipv6",
+    "htonl",
+    "htons",
+    "if_indextoname",
+    "if_nameindex",
+    "if_nametoindex",
+    "inet_aton",
+    "inet_ntoa",
+    "inet_ntop",
+    "inet_pton",
     "limits",
     "load",
+    "ntohl",
+    "ntohs",
     "serve",
+    "setdefaulttimeout",
+    "socketpair",
 ]

@@ -9,7 +9,7 @@ from socket import AddressFamily, SocketKind, socket
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 from typing_extensions import disjoint_base
 
-__all__ = ["__version__", "ClosedLoop", "ConnectMany", "ConnectResult", "Connecting", "Counters", "Drained", "Epoll", "Event", "EventIterator", "Events", "LoopResult", "Peer", "Socket", "connect", "connect_many", "host_to_resolve", "serve"]
+__all__ = ["__version__", "ClosedLoop", "ConnectMany", "ConnectResult", "Connecting", "Counters", "Drained", "Epoll", "Event", "EventIterator", "Events", "LoopResult", "Peer", "Socket", "connect", "connect_many", "create_connection", "fromfd", "getaddrinfo", "gethostbyname", "getnameinfo", "host_to_resolve", "serve", "socketpair"]
 
 __version__: Final[str]
 
@@ -88,7 +88,7 @@ class ConnectMany:
     @property
     def pending(self, /) -> int:
         """
-        How many attempts are under way.
+        How many attempts are under way, those included whose name is being looked up.
         """
 
 @final
@@ -105,7 +105,7 @@ class ConnectResult:
     @property
     def elapsed(self, /) -> float:
         """
-        Seconds from the start of the attempt to its end.
+        Seconds from the start of the attempt, a name's look-up included, to its end.
         """
     @property
     def error(self, /) -> OSError | None:
@@ -133,7 +133,8 @@ class Connecting:
 
     Args:
         address: (host, port) or a Unix name, as for `Socket.connect`; of a host name's addresses
-            the first is taken.
+            the first is taken. To look a name up takes as long as the resolver does; Ctrl-C ends
+            it.
         source_address: connect from here; port 0 is chosen at connect time.
         options: (level, optname, int | bytes) triples, set before connect(2).
 
@@ -685,6 +686,13 @@ class Socket:
         The arguments are `__init__`'s, so that a subclass may have others.
         """
     def __repr__(self, /) -> str: ...
+    def _accept(self, /) -> "tuple[int, Any]":
+        """
+        The stdlib's name for `accept` with a bare descriptor, close-on-exec and non-blocking.
+
+        Returns:
+            (descriptor, address); the descriptor is yours to close.
+        """
     @property
     def _closed(self, /) -> bool:
         """
@@ -793,15 +801,18 @@ class Socket:
         connect(2).
 
         Args:
-            address: as for `bind`. A host name is resolved, and that may take its time; see
-                `epollkit.connect` for one deadline over both.
+            address: as for `bind`. A host name is looked up first: within the time-out, which is
+                for name and connection together; without one, and for a time-out of 0.0, for as
+                long as the resolver takes. Ctrl-C ends it.
 
         Raises:
             BlockingIOError: EINPROGRESS, under way. Wait until the socket is writable, then read
                 `error()`; `Connecting` does it for you. On a Unix socket EAGAIN: the backlog is
                 full.
             ConnectionRefusedError: nobody listens there.
-            TimeoutError: not connected within the time-out.
+            TimeoutError: not connected within the time-out; ETIMEDOUT, with a note, where the name
+                was not looked up within it.
+            socket.gaierror: the name is not known.
             OSError: ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL (no port left), EISCONN, ...
 
         References:
@@ -1225,7 +1236,7 @@ class Socket:
         Raises:
             OSError: as `sendmsg`. ValueError: a negative length.
         """
-    def sendto(self, /, data: ReadableBuffer, flags_or_address: int | tuple[Any, ...] | str | ReadableBuffer, address: tuple[Any, ...] | str | ReadableBuffer | None = None) -> int:
+    def sendto(self, /, data: ReadableBuffer, flags_or_address: int | tuple[Any, ...] | str | ReadableBuffer, address: tuple[Any, ...] | str | ReadableBuffer = ...) -> int:
         """
         sendto(2): send a datagram to an address.
 
@@ -1369,17 +1380,167 @@ def connect_many(addresses: Iterable[tuple[Any, ...] | str | ReadableBuffer], *,
 
     Args:
         addresses: any iterable; it is read as room becomes free, so it may be long.
-        timeout: seconds for each attempt; None for as long as the kernel tries (about 2 minutes).
+        timeout: seconds for each attempt, its name included; None for as long as the resolver takes
+            and the kernel tries (about 2 minutes).
         concurrency: at most so many attempts at the same time.
         source_address: connect from here; port 0 is chosen at connect time.
         options: (level, optname, int | bytes) triples, set before connect(2).
 
     Returns:
         An iterator of `ConnectResult`, one for each address, in the order in which they end. A
-        failed attempt is a result, never an exception; a malformed address is an exception.
+        failed attempt is a result, never an exception; a malformed address is an exception. Of a
+        host's addresses the first is taken; each name is looked up once, beside the attempts that
+        are under way.
 
     Raises:
         ValueError: a negative time-out, a concurrency below 1.
+    """
+
+def create_connection(address: tuple[str | bytes | bytearray | None, int | str | bytes | None], timeout: float | None = ..., source_address: tuple[str | bytes | bytearray | None, int | str | bytes | None] | None = None, *, all_errors: bool = False) -> Socket:
+    """
+    `socket.create_connection`, within one deadline: connect to a host and a port.
+
+    Where the stdlib's tries one address after the other, each with the whole time-out, this one
+    lets them race as `connect` does: a new attempt every 250 ms or as soon as one fails, the name's
+    look-up and all attempts within one time-out. Ctrl-C ends it.
+
+    Args:
+        address: (host, port), as for `getaddrinfo`: the host may be None, the port a service's
+            name.
+        timeout: seconds for all of it, the name included, and then the socket's time-out;
+            `socket.getdefaulttimeout()` unless it is given. None waits for as long as the resolver
+            and the kernel do. With 0.0 there is only what can be had at once.
+        source_address: (host, port) to connect from; "" is any address, port 0 is chosen at connect
+            time. Attempts that race from one port other than 0 get EADDRINUSE, but for one of each
+            family.
+        all_errors: raise all errors, not only the last.
+
+    Returns:
+        A connected socket with that time-out.
+
+    Raises:
+        OSError: the last attempt's: ECONNREFUSED, ENETUNREACH, EADDRNOTAVAIL, ...; its address is
+            in a note, and each earlier error, too.
+        TimeoutError: ETIMEDOUT, the time-out has passed, or the kernel gave up.
+        ExceptionGroup: with `all_errors`, of all of these.
+        socket.gaierror: the name is not known.
+        OverflowError: a port outside 0-65535.
+        ValueError: a negative time-out, an address that is no pair.
+
+    References:
+        RFC 8305 https://www.rfc-editor.org/rfc/rfc8305
+    """
+
+def fromfd(fd: FileDescriptorLike, family: SupportsIndex, type: SupportsIndex, proto: SupportsIndex = 0, *, timeout: float | None = ...) -> Socket:
+    """
+    dup(2): a socket of its own for an open descriptor, which stays open and the caller's.
+
+    Both descriptors are of one open file (open(2)), so the given one is O_NONBLOCK afterwards, too.
+    The new one is close-on-exec.
+
+    Args:
+        fd: a descriptor, or an object with `fileno()`.
+        family: AF_*.
+        type: SOCK_*.
+        proto: protocol number.
+        timeout: seconds that a call may wait; 0.0 never, None for ever.
+
+    Returns:
+        The socket.
+
+    Raises:
+        OSError: EBADF (not open), ENOTSOCK, EMFILE.
+        ValueError: a negative descriptor or time-out.
+
+    References:
+        dup(2) https://man7.org/linux/man-pages/man2/dup.2.html
+    """
+
+def getaddrinfo(host: str | bytes | bytearray | None, port: int | str | bytes | None, family: SupportsIndex = 0, type: SupportsIndex = 0, proto: SupportsIndex = 0, flags: SupportsIndex = 0, *, timeout: float | None = None) -> list[tuple[AddressFamily, SocketKind, int, str, tuple[str, int] | tuple[str, int, int, int]]]:
+    """
+    getaddrinfo(3): the addresses of a host and a service, with a time-out.
+
+    `socket.getaddrinfo`, except that a host may be a bytearray, and that a NUL in a name is an error
+    instead of the name's end. A number is answered at once. With a time-out a name is looked up in
+    a thread, which is left behind when the time is up, and Ctrl-C ends the wait; without one it is
+    the plain call, as in the stdlib, which nothing can interrupt and which costs no thread.
+
+    Args:
+        host: a name (str is IDNA-encoded), a number such as "127.0.0.1" or "fe80::1%eth0", or None
+            for this host.
+        port: a number, a service's name such as "http", or None for 0.
+        family: AF_INET, AF_INET6, or 0 for both.
+        type: SOCK_STREAM, SOCK_DGRAM, ..., or 0 for each.
+        proto: IPPROTO_TCP, ..., or 0 for each.
+        flags: AI_* bits.
+        timeout: seconds; None for as long as the resolver takes, 0.0 for what needs no resolver.
+
+    Returns:
+        List of (family, type, proto, canonname, sockaddr) in the order of RFC 6724. canonname is
+        "" but for the first with AI_CANONNAME; sockaddr is (host, port), or (host, port, flowinfo,
+        scope_id) for AF_INET6.
+
+    Raises:
+        socket.gaierror: the resolver's EAI_* code: EAI_NONAME, EAI_AGAIN, EAI_SERVICE, ...
+        TimeoutError: ETIMEDOUT; host and time-out are in a note.
+        UnicodeError: a host that IDNA has no form for.
+        OSError: a port of another type; EAGAIN, no room for a thread.
+        TypeError: a host of another type, a NUL in it or in the port.
+        ValueError: a negative time-out.
+
+    References:
+        getaddrinfo(3) https://man7.org/linux/man-pages/man3/getaddrinfo.3.html
+    """
+
+def gethostbyname(host: str | bytes | bytearray, *, timeout: float | None = None) -> str:
+    """
+    The first IPv4 address of a host, with a time-out: `socket.gethostbyname`.
+
+    Args:
+        host: a name (str is IDNA-encoded) or a number; "" is 0.0.0.0, "<broadcast>" is
+            255.255.255.255.
+        timeout: seconds; None for as long as the resolver takes, 0.0 for what needs no resolver.
+
+    Returns:
+        Such as "127.0.0.1".
+
+    Raises:
+        socket.gaierror: the resolver's EAI_* code.
+        TimeoutError: ETIMEDOUT; host and time-out are in a note.
+        UnicodeError: a host that IDNA has no form for.
+        TypeError: a host of another type, or a NUL in it.
+        ValueError: a negative time-out.
+
+    References:
+        gethostbyname(3) https://man7.org/linux/man-pages/man3/gethostbyname.3.html
+    """
+
+def getnameinfo(sockaddr: tuple[str, int] | tuple[str, int, int] | tuple[str, int, int, int], flags: SupportsIndex, *, timeout: float | None = None) -> tuple[str, str]:
+    """
+    getnameinfo(3): the names of an address and of its port, with a time-out.
+
+    `socket.getnameinfo`; with a time-out Ctrl-C ends the wait.
+
+    Args:
+        sockaddr: (host, port), (host, port, flowinfo) or (host, port, flowinfo, scope_id); the host
+            is a number.
+        flags: NI_* bits.
+        timeout: seconds; None for as long as the resolver takes, 0.0 for what needs no resolver
+            (NI_NUMERICHOST | NI_NUMERICSERV).
+
+    Returns:
+        (host, service).
+
+    Raises:
+        socket.gaierror: the resolver's EAI_* code; EAI_NONAME for a host that is no number.
+        TimeoutError: ETIMEDOUT; address and time-out are in a note.
+        OSError: an IPv4 address with more than a port.
+        TypeError: an address of another shape.
+        OverflowError: a flowinfo above 1048575, a port that is no C int.
+        ValueError: a negative time-out, a NUL in the host.
+
+    References:
+        getnameinfo(3) https://man7.org/linux/man-pages/man3/getnameinfo.3.html
     """
 
 def host_to_resolve(address: tuple[Any, ...] | str | ReadableBuffer) -> tuple[str, int] | None:
@@ -1407,4 +1568,27 @@ def serve(service: "str", address: tuple[Any, ...] | str | ReadableBuffer, *, tr
     Raises:
         OSError: EADDRINUSE, EADDRNOTAVAIL, EACCES, EMFILE, ...; the address is in a note.
         ValueError: an unknown service or trigger, a max_connections below 1.
+    """
+
+def socketpair(family: SupportsIndex | None = None, type: SupportsIndex = ..., proto: SupportsIndex = 0, *, timeout: float | None = ...) -> tuple[Socket, Socket]:
+    """
+    socketpair(2) with SOCK_NONBLOCK | SOCK_CLOEXEC: two connected sockets.
+
+    Args:
+        family: AF_UNIX, also for None; Linux has pairs of no other family that is in use.
+        type: SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET; SOCK_NONBLOCK and SOCK_CLOEXEC are always
+            on.
+        proto: 0.
+        timeout: seconds that a call on either may wait; 0.0 never, None for ever.
+
+    Returns:
+        (socket, socket), each the other's peer.
+
+    Raises:
+        OSError: EOPNOTSUPP (another family), EAFNOSUPPORT, EPROTONOSUPPORT, EINVAL (unknown type),
+            EMFILE, ENFILE.
+        ValueError: a negative time-out.
+
+    References:
+        socketpair(2) https://man7.org/linux/man-pages/man2/socketpair.2.html
     """

@@ -3,7 +3,7 @@
 import io
 import os
 import socket
-from typing import BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Literal, cast
 
 from epollkit._epollkit import Socket
 
@@ -18,15 +18,13 @@ class _NotInTheKernelError(Exception):
     """The file is none that sendfile(2) takes, and nothing was sent yet."""
 
 
-def makefile(  # noqa: ANN201 - what it is depends on the arguments; the stub says Any
-    sock: Socket,
-    mode: str,
-    buffering: int | None,
-    encoding: str | None,
-    errors: str | None,
-    newline: str | None,
-):
-    """See `Socket.makefile`. The raw file is the stdlib's own: it asks no more of a socket."""
+def makefile(
+    sock: Socket, mode: str, buffering: int | None, *text_options: str | None
+) -> io.IOBase:
+    """See `Socket.makefile`; the text options are encoding, errors, newline.
+
+    The raw file is the stdlib's own: it asks no more of a socket than ours has.
+    """
     if not set(mode) <= {"r", "w", "b"}:
         raise ValueError(f"invalid mode {mode!r} (only r, w, b allowed)")
     binary = "b" in mode
@@ -36,7 +34,7 @@ def makefile(  # noqa: ANN201 - what it is depends on the arguments; the stub sa
     writing = "w" in mode
     reading = "r" in mode or not writing
     raw_mode: Literal["r", "w", "rw"] = "rw" if reading and writing else "r" if reading else "w"
-    raw = socket.SocketIO(cast(socket.socket, sock), raw_mode)
+    raw = socket.SocketIO(cast("socket.socket", sock), raw_mode)
     sock._io_refs += 1  # noqa: SLF001 - SocketIO gives it back when it is closed
     if size == 0:
         return raw
@@ -48,8 +46,10 @@ def makefile(  # noqa: ANN201 - what it is depends on the arguments; the stub sa
         buffer = io.BufferedWriter(raw, size)
     if binary:
         return buffer
-    text = io.TextIOWrapper(buffer, io.text_encoding(encoding), errors, newline)
-    text.mode = mode
+    encoding, errors, newline = text_options
+    # BufferedRWPair reads and writes, which is all that TextIOWrapper asks for, if not its stub.
+    text = io.TextIOWrapper(cast("Any", buffer), io.text_encoding(encoding), errors, newline)
+    vars(text)["mode"] = mode
     return text
 
 

@@ -30,8 +30,9 @@ use crate::sys::poll::Interest;
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Where to connect from: bound with `IP_BIND_ADDRESS_NO_PORT`, so that the port is chosen at
-    /// connect time and may be shared between targets.
-    pub source: Option<Addr>,
+    /// connect time and may be shared between targets. Of several the first of the socket's family
+    /// is taken; the first of all, and the kernel's answer to that, where there is none.
+    pub sources: Vec<Addr>,
     /// `(level, name, value)` for setsockopt(2), in order.
     pub sockopts: Vec<(i32, i32, Box<[u8]>)>,
 }
@@ -41,7 +42,11 @@ impl Options {
         for (level, name, value) in &self.sockopts {
             socket.setsockopt(*level, *name, value)?;
         }
-        let Some(source) = &self.source else {
+        let mut of_family = self
+            .sources
+            .iter()
+            .filter(|source| source.family() == socket.family());
+        let Some(source) = of_family.next().or_else(|| self.sources.first()) else {
             return Ok(());
         };
         if source.port() == Some(0) {

@@ -40,7 +40,8 @@ struct Attempt {
     connecting: Connecting,
 }
 
-/// A place in the expiry queue. `started` tells a slot that has been given to a later attempt.
+/// A place in the expiry queue, which is in the order of `started`. That also tells a slot that has
+/// been given to a later attempt.
 #[derive(Debug)]
 struct Expiry {
     slot: usize,
@@ -87,7 +88,12 @@ impl Dialer {
 
     /// Starts one attempt. Those that end at once give their outcome here.
     pub fn submit(&mut self, tag: usize, address: Addr) -> Option<Outcome> {
-        let started = Instant::now();
+        self.submit_since(tag, address, Instant::now())
+    }
+
+    /// Starts one attempt whose time has been running since `started`, as when its name had to be
+    /// looked up first.
+    pub fn submit_since(&mut self, tag: usize, address: Addr, started: Instant) -> Option<Outcome> {
         let result = Connecting::start(address, &self.options).and_then(|mut connecting| {
             match connecting.check()? {
                 Progress::Connected => Ok(Some(connecting.into_socket())),
@@ -99,7 +105,11 @@ impl Dialer {
                         started,
                         connecting,
                     });
-                    self.expiries.push_back(Expiry { slot, started });
+                    // Nearly always at the end.
+                    let place = self
+                        .expiries
+                        .partition_point(|expiry| expiry.started <= started);
+                    self.expiries.insert(place, Expiry { slot, started });
                     Ok(None)
                 }
             }

@@ -28,6 +28,15 @@ pub struct Race {
     unfinished: String,
 }
 
+/// A race that nobody has won.
+#[derive(Debug)]
+pub struct Lost {
+    /// `ETIMEDOUT`, where the deadline ended it.
+    pub late: Option<Error>,
+    /// Why attempts failed, in the order in which they did.
+    pub failures: Vec<Error>,
+}
+
 impl Race {
     /// Prepares a race between `addresses`; `deadline` ends it.
     ///
@@ -56,9 +65,8 @@ impl Race {
     ///
     /// # Errors
     ///
-    /// When no address is left: all failures, the first attempt's first. `ETIMEDOUT` when the
-    /// deadline has passed.
-    pub fn turn(&mut self) -> std::result::Result<Option<Socket>, Vec<Error>> {
+    /// When no address is left or the deadline has passed.
+    pub fn turn(&mut self) -> std::result::Result<Option<Socket>, Lost> {
         loop {
             let now = Instant::now();
             if now >= self.next_start || self.dialer.pending() == 0 {
@@ -74,18 +82,22 @@ impl Race {
                 }
             }
             if self.deadline.has_passed() {
-                return Err(self.give_up());
+                let late = self.late();
+                return Err(self.lost(Some(late)));
             }
             if self.dialer.pending() == 0 {
                 if self.waiting.is_empty() {
-                    return Err(std::mem::take(&mut self.failures));
+                    return Err(self.lost(None));
                 }
                 continue;
             }
             match self.dialer.turn(self.patience(now), &mut self.ended) {
                 Ok(()) => {}
                 Err(error) if error.is(libc::EINTR) => return Ok(None),
-                Err(error) => return Err(vec![error]),
+                Err(error) => {
+                    self.failures.push(error);
+                    return Err(self.lost(None));
+                }
             }
         }
     }
@@ -107,14 +119,18 @@ impl Race {
         }
     }
 
-    fn give_up(&mut self) -> Vec<Error> {
-        let late = Error::from_errno("connect", libc::ETIMEDOUT).about(format_args!(
+    fn late(&self) -> Error {
+        Error::from_errno("connect", libc::ETIMEDOUT).about(format_args!(
             "{} (the time-out has passed)",
             self.unfinished
-        ));
-        let mut errors = vec![late];
-        errors.append(&mut self.failures);
-        errors
+        ))
+    }
+
+    fn lost(&mut self, late: Option<Error>) -> Lost {
+        Lost {
+            late,
+            failures: std::mem::take(&mut self.failures),
+        }
     }
 }
 

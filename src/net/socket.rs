@@ -266,6 +266,24 @@ impl Socket {
         self.call("ioctl(SIOCOUTQ)", sys::socket::outq)
     }
 
+    /// socketpair(2) with `SOCK_NONBLOCK | SOCK_CLOEXEC`: two sockets, each the other's peer.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` (a family other than `AF_UNIX`), `EAFNOSUPPORT`, `EPROTONOSUPPORT`, `EINVAL`
+    /// (unknown type), `EMFILE`, `ENFILE`.
+    pub fn pair(family: i32, kind: i32, protocol: i32) -> Result<(Self, Self)> {
+        let kind = kind & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC);
+        let (one, other) = socket2::Socket::pair_raw(
+            Domain::from(family),
+            Type::from(kind | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC),
+            Some(Protocol::from(protocol)),
+        )
+        .op("socketpair")?;
+        let owning = |socket: socket2::Socket| Self::owning(socket.into(), family, kind, protocol);
+        Ok((owning(one), owning(other)))
+    }
+
     /// recv(2).
     ///
     /// # Errors

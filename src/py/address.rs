@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyString, PyTuple};
 
 use super::buffer::Data;
+use super::resolve::{Patience, first_of};
 use super::{families, hint};
 use crate::net::{Addr, Socket, resolve};
 
@@ -35,16 +36,39 @@ pub(super) enum Target {
 }
 
 impl Address<'_> {
-    /// The address for this socket; a host name is resolved, which may sleep.
+    /// The address for this socket; a host name is resolved, for as long as that takes.
     pub(super) fn for_socket(&self, op: &str, socket: &Socket) -> PyResult<Addr> {
+        self.for_socket_within(op, socket, Patience::of(None))
+    }
+
+    /// The same, with a deadline for the resolver.
+    pub(super) fn for_socket_within(
+        &self,
+        op: &str,
+        socket: &Socket,
+        patience: Patience,
+    ) -> PyResult<Addr> {
         match socket.family() {
-            libc::AF_UNIX | libc::AF_INET | libc::AF_INET6 => self.for_family(op, socket.family()),
+            family @ (libc::AF_UNIX | libc::AF_INET | libc::AF_INET6) => {
+                self.for_family_within(op, family, patience)
+            }
             family => families::encode(op, family, socket.protocol(), &self.0),
         }
     }
 
-    /// The address for a socket of `family`, IP or Unix; a host name is resolved, which may sleep.
+    /// The address for a socket of `family`, IP or Unix; a host name is resolved, for as long as
+    /// that takes.
     pub(super) fn for_family(&self, op: &str, family: i32) -> PyResult<Addr> {
+        self.for_family_within(op, family, Patience::of(None))
+    }
+
+    /// The same, with a deadline for the resolver.
+    pub(super) fn for_family_within(
+        &self,
+        op: &str,
+        family: i32,
+        patience: Patience,
+    ) -> PyResult<Addr> {
         match family {
             libc::AF_UNIX => unix_name(&self.0),
             libc::AF_INET | libc::AF_INET6 => {
@@ -54,7 +78,7 @@ impl Address<'_> {
                 let parts = IpParts::of(op, family, &self.0)?;
                 let mut address = match parts.known(family) {
                     Some(address) => address,
-                    None => parts.look_up(self.0.py(), family)?,
+                    None => parts.look_up(self.0.py(), family, patience)?,
                 };
                 parts.complete(&mut address);
                 Ok(address)
@@ -156,8 +180,8 @@ impl IpParts {
         }
     }
 
-    fn look_up(&self, py: Python<'_>, family: i32) -> PyResult<Addr> {
-        Ok(py.detach(|| resolve::resolve_first(&self.host, self.port, family))?)
+    fn look_up(&self, py: Python<'_>, family: i32, patience: Patience) -> PyResult<Addr> {
+        first_of(py, &self.host, self.port, family, patience)
     }
 
     /// Flow label and scope, as given, where the resolver has not said better.
@@ -230,7 +254,12 @@ pub(super) fn address_to_py<'py>(
             .into_any()),
         Some(Addr::Ip(SocketAddr::V6(v6))) => {
             let flow = u32::from_be(v6.flowinfo());
-            let parts = (v6.ip().to_string(), v6.port(), flow, v6.scope_id());
+            let parts = (
+                resolve::text((*v6.ip()).into()),
+                v6.port(),
+                flow,
+                v6.scope_id(),
+            );
             Ok(parts.into_pyobject(py)?.into_any())
         }
         Some(Addr::Unix(name)) if name.first() == Some(&0) => Ok(PyBytes::new(py, name).into_any()),

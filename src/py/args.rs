@@ -90,7 +90,7 @@ pub(super) fn patience(seconds: Option<Seconds>) -> Option<Duration> {
 
 /// An int, or an object with `fileno()`: a descriptor number that is not negative.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Fileno(pub(super) RawFd);
+pub(crate) struct Fileno(pub(super) RawFd);
 
 impl<'py> FromPyObject<'_, 'py> for Fileno {
     type Error = PyErr;
@@ -187,7 +187,7 @@ pub(super) fn connect_options(
         }),
     };
     Ok(Options {
-        source,
+        sources: source.into_iter().collect(),
         sockopts: options.0,
     })
 }

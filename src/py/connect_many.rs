@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, ThreadId};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{PyOSError, PyValueError};
@@ -21,22 +21,25 @@ use super::recv::os_error;
 use super::socket::Socket;
 use super::wait::signal_slice;
 use crate::epoll::Epoll;
-use crate::error::Result;
-use crate::net::{Addr, Dialer, Outcome, resolve};
+use crate::error::{Error, Result};
+use crate::net::{Addr, Dialer, Names, Outcome, Settled};
 use crate::sys::clock::Deadline;
 
 /// Connect to many addresses in one native loop.
 ///
 /// Args:
 ///     addresses: any iterable; it is read as room becomes free, so it may be long.
-///     timeout: seconds for each attempt; None for as long as the kernel tries (about 2 minutes).
+///     timeout: seconds for each attempt, its name included; None for as long as the resolver takes
+///         and the kernel tries (about 2 minutes).
 ///     concurrency: at most so many attempts at the same time.
 ///     source_address: connect from here; port 0 is chosen at connect time.
 ///     options: (level, optname, int | bytes) triples, set before connect(2).
 ///
 /// Returns:
 ///     An iterator of `ConnectResult`, one for each address, in the order in which they end. A
-///     failed attempt is a result, never an exception; a malformed address is an exception.
+///     failed attempt is a result, never an exception; a malformed address is an exception. Of a
+///     host's addresses the first is taken; each name is looked up once, beside the attempts that
+///     are under way.
 ///
 /// Raises:
 ///     ValueError: a negative time-out, a concurrency below 1.
@@ -57,15 +60,16 @@ pub(crate) fn connect_many(
         }
     };
     let options = args::connect_options(None, source_address.as_ref(), options)?;
-    let dialer = Dialer::new(args::timeout(timeout)?, options)?;
+    let timeout = args::timeout(timeout)?;
+    let dialer = Dialer::new(timeout, options)?;
     let epoll = dialer.epoll();
     let work = Work {
         dialer,
+        names: Names::new(Arc::clone(&epoll), timeout),
         addresses: Some(addresses.0.try_iter()?.unbind()),
         concurrency,
         given: HashMap::new(),
         next_index: 0,
-        known_names: HashMap::new(),
         ended: VecDeque::new(),
         broken: None,
     };
@@ -83,12 +87,12 @@ const BATCH: usize = 64;
 
 struct Work {
     dialer: Dialer,
+    names: Names,
     /// `None` once exhausted.
     addresses: Option<Py<PyIterator>>,
     concurrency: usize,
     given: HashMap<usize, Py<PyAny>>,
     next_index: usize,
-    known_names: HashMap<(String, u16), Result<Addr>>,
     ended: VecDeque<Outcome>,
     /// What went wrong with an address; raised when those read before it are under way.
     broken: Option<PyErr>,
@@ -105,16 +109,15 @@ impl Work {
                 return self.result(py, outcome).map(Some);
             }
             let batch = self.read_batch(py);
-            if batch.is_empty() && self.dialer.pending() == 0 && self.broken.is_none() {
+            if batch.is_empty() && self.is_idle() && self.broken.is_none() {
                 return Ok(None);
             }
             let may_wait = self.broken.is_none();
-            let (dialer, ended) = (&mut self.dialer, &mut self.ended);
             let turned = py.detach(|| {
-                start(dialer, batch, ended);
-                pending.store(dialer.pending(), Ordering::Relaxed);
-                let turned = turn(dialer, may_wait, ended);
-                pending.store(dialer.pending(), Ordering::Relaxed);
+                start(&mut self.dialer, batch, &mut self.ended);
+                pending.store(self.under_way(), Ordering::Relaxed);
+                let turned = self.turn(may_wait);
+                pending.store(self.under_way(), Ordering::Relaxed);
                 turned
             });
             match turned {
@@ -125,15 +128,53 @@ impl Work {
         }
     }
 
-    /// Reads as many addresses as there is room for attempts. Host names are resolved here, each
-    /// once.
+    /// Attempts, and addresses that wait for a name.
+    fn under_way(&self) -> usize {
+        self.dialer.pending() + self.names.waiting()
+    }
+
+    /// Whether there is nothing to wait for, not even for room for a name.
+    fn is_idle(&self) -> bool {
+        self.under_way() == 0 && self.names.has_room()
+    }
+
+    /// Waits for attempts to end and names to be known, unless there is something to tell already.
+    fn turn(&mut self, may_wait: bool) -> Result<()> {
+        let mut settled = Vec::new();
+        self.names.settle(&mut settled)?;
+        for name in settled {
+            self.start_named(name);
+        }
+        if self.is_idle() {
+            return Ok(());
+        }
+        let wait = if may_wait && self.ended.is_empty() {
+            self.names.next_expiry()
+        } else {
+            Some(Duration::ZERO)
+        };
+        self.dialer.turn(wait, &mut self.ended)
+    }
+
+    fn start_named(&mut self, name: Settled) {
+        match name.result {
+            Ok(addr) => {
+                let ended = self.dialer.submit_since(name.tag, addr, name.started);
+                self.ended.extend(ended);
+            }
+            Err(error) => self.ended.push_back(failed(name.tag, error, name.started)),
+        }
+    }
+
+    /// Reads as many addresses as there is room for attempts. Host names that are not known yet
+    /// are asked for here and come back through `turn`.
     fn read_batch(&mut self, py: Python<'_>) -> Vec<(usize, Result<Addr>)> {
-        let room = self
-            .concurrency
-            .saturating_sub(self.dialer.pending())
-            .min(BATCH);
+        let room = self.concurrency.saturating_sub(self.under_way()).min(BATCH);
         let mut batch = Vec::with_capacity(room);
-        while batch.len() < room {
+        for _ in 0..room {
+            if !self.names.has_room() {
+                break;
+            }
             let Some(addresses) = &self.addresses else {
                 break;
             };
@@ -152,8 +193,8 @@ impl Work {
             let index = self.next_index;
             self.next_index += 1;
             let addr = match Address(given.clone()).target("connect") {
-                Ok(Target::Known(addr)) => Ok(addr),
-                Ok(Target::Named(host, port)) => self.look_up(py, host, port),
+                Ok(Target::Known(addr)) => Some(Ok(addr)),
+                Ok(Target::Named(host, port)) => self.names.ask(index, host, port),
                 Err(error) => {
                     let note = format!("address {index} of connect_many");
                     self.broken = Some(with_note(py, error, &note));
@@ -161,19 +202,9 @@ impl Work {
                 }
             };
             self.given.insert(index, given.unbind());
-            batch.push((index, addr));
+            batch.extend(addr.map(|addr| (index, addr)));
         }
         batch
-    }
-
-    fn look_up(&mut self, py: Python<'_>, host: String, port: u16) -> Result<Addr> {
-        let key = (host, port);
-        if let Some(known) = self.known_names.get(&key) {
-            return known.clone();
-        }
-        let first = py.detach(|| resolve::resolve_first(&key.0, port, libc::AF_UNSPEC));
-        self.known_names.insert(key, first.clone());
-        first
     }
 
     fn result(&mut self, py: Python<'_>, outcome: Outcome) -> PyResult<ConnectResult> {
@@ -200,28 +231,18 @@ fn start(dialer: &mut Dialer, batch: Vec<(usize, Result<Addr>)>, ended: &mut Vec
     for (tag, addr) in batch {
         match addr {
             Ok(addr) => ended.extend(dialer.submit(tag, addr)),
-            Err(error) => {
-                ended.push_back(Outcome {
-                    tag,
-                    result: Err(error),
-                    elapsed: Duration::ZERO,
-                });
-            }
+            Err(error) => ended.push_back(failed(tag, error, Instant::now())),
         }
     }
 }
 
-/// Waits for attempts to end, unless there is something to tell already.
-fn turn(dialer: &mut Dialer, may_wait: bool, ended: &mut VecDeque<Outcome>) -> Result<()> {
-    if dialer.pending() == 0 {
-        return Ok(());
+/// An attempt that came to nothing before it had a socket.
+fn failed(tag: usize, error: Error, started: Instant) -> Outcome {
+    Outcome {
+        tag,
+        result: Err(error),
+        elapsed: started.elapsed(),
     }
-    let wait = if may_wait && ended.is_empty() {
-        None
-    } else {
-        Some(Duration::ZERO)
-    };
-    dialer.turn(wait, ended)
 }
 
 /// What a `ConnectMany` is doing.
@@ -312,7 +333,7 @@ impl ConnectMany {
         close_unseen(py, result)
     }
 
-    /// How many attempts are under way.
+    /// How many attempts are under way, those included whose name is being looked up.
     #[getter]
     fn pending(&self) -> usize {
         self.pending.load(Ordering::Relaxed)
@@ -400,7 +421,7 @@ pub(crate) struct ConnectResult {
     socket: Option<Py<Socket>>,
     /// The OSError with errno, or None.
     error: Option<Py<PyOSError>>,
-    /// Seconds from the start of the attempt to its end.
+    /// Seconds from the start of the attempt, a name's look-up included, to its end.
     elapsed: f64,
 }
 

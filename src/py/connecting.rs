@@ -13,7 +13,7 @@ use pyo3::types::PyTuple;
 use super::address::{Address, Target};
 use super::args::{self, SocketOptions};
 use super::error::ignore_poison;
-use super::peer::first_of;
+use super::resolve::{Patience, first_of};
 use super::socket::Socket;
 use crate::error::Error;
 use crate::net;
@@ -26,7 +26,8 @@ use crate::net::Progress;
 ///
 /// Args:
 ///     address: (host, port) or a Unix name, as for `Socket.connect`; of a host name's addresses
-///         the first is taken.
+///         the first is taken. To look a name up takes as long as the resolver does; Ctrl-C ends
+///         it.
 ///     source_address: connect from here; port 0 is chosen at connect time.
 ///     options: (level, optname, int | bytes) triples, set before connect(2).
 ///
@@ -60,7 +61,9 @@ impl Connecting {
         let options = args::connect_options(Some(&target), source_address.as_ref(), options)?;
         let addr = match target {
             Target::Known(addr) => addr,
-            Target::Named(host, port) => first_of(py, &host, port)?,
+            Target::Named(host, port) => {
+                first_of(py, &host, port, libc::AF_UNSPEC, Patience::of(None))?
+            }
         };
         let attempt = Mutex::new(Some(net::Connecting::start(addr, &options)?));
         Ok(Self {

@@ -99,3 +99,29 @@ pub(super) const MESSAGES: PyStaticExpr = type_hint_subscript!(
 /// An iterator over values of several types.
 pub(super) const ITERATOR: PyStaticExpr =
     type_hint_subscript!(type_hint_identifier!("collections.abc", "Iterator"), ANY);
+const STR: PyStaticExpr = type_hint_identifier!("builtins", "str");
+const BYTES: PyStaticExpr = type_hint_identifier!("builtins", "bytes");
+const TUPLE: PyStaticExpr = type_hint_identifier!("builtins", "tuple");
+/// A host's name or number.
+pub(super) const HOST: PyStaticExpr =
+    type_hint_union!(STR, BYTES, type_hint_identifier!("builtins", "bytearray"));
+/// The same, or None for this host.
+pub(super) const HOST_OR_NONE: PyStaticExpr = type_hint_union!(HOST, NONE);
+/// A port's number, a service's name, or None for no port.
+pub(super) const SERVICE: PyStaticExpr = type_hint_union!(INT, STR, BYTES, NONE);
+/// An IP address as results have it.
+pub(super) const IP_SOCKADDR: PyStaticExpr = type_hint_union!(
+    type_hint_subscript!(TUPLE, STR, INT),
+    type_hint_subscript!(TUPLE, STR, INT, INT, INT)
+);
+/// An IP address as an argument.
+pub(super) const IP_ADDRESS: PyStaticExpr = type_hint_union!(
+    type_hint_subscript!(TUPLE, STR, INT),
+    type_hint_subscript!(TUPLE, STR, INT, INT),
+    type_hint_subscript!(TUPLE, STR, INT, INT, INT)
+);
+/// `(host, port)`, as a connection is asked for.
+pub(super) const HOST_AND_SERVICE: PyStaticExpr =
+    type_hint_subscript!(TUPLE, HOST_OR_NONE, SERVICE);
+/// Seconds, or None for ever.
+pub(super) const FLOAT_OR_NONE: PyStaticExpr = type_hint_union!(FLOAT, NONE);

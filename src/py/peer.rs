@@ -12,9 +12,10 @@ use super::address::{Address, Target, address_to_py};
 use super::args::{self, Seconds};
 use super::error::{HarnessError, WaitTimeout, not_for_pickle};
 use super::objects::object_of_kind;
+use super::resolve::{Patience, first_of};
 use super::wait::signal_slice;
 use crate::error::Failure;
-use crate::net::{Addr, resolve};
+use crate::net::Addr;
 use crate::peer::{self, Handle, Options, Service, Snapshot, Trigger};
 use crate::sys::clock::Deadline;
 
@@ -69,7 +70,9 @@ pub(crate) fn serve(
     };
     let address = match address.target("serve")? {
         Target::Known(address) => address,
-        Target::Named(host, port) => first_of(py, &host, port)?,
+        Target::Named(host, port) => {
+            first_of(py, &host, port, libc::AF_UNSPEC, Patience::of(None))?
+        }
     };
     let options = Options {
         trigger,
@@ -83,11 +86,6 @@ pub(crate) fn serve(
 
 fn unknown(argument: &str, expected: &str, given: impl std::fmt::Debug) -> PyErr {
     PyValueError::new_err(format!("{argument} must be {expected}, not {given:?}"))
-}
-
-/// The first address of a host name. Sleeps while the resolver does.
-pub(super) fn first_of(py: Python<'_>, host: &str, port: u16) -> PyResult<Addr> {
-    Ok(py.detach(|| resolve::resolve_first(host, port, libc::AF_UNSPEC))?)
 }
 
 /// A native peer: an event loop on a thread of its own, without the GIL.

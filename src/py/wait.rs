@@ -187,11 +187,21 @@ fn wait_and_retry<T>(
     mut call: impl FnMut() -> Result<T>,
 ) -> PyResult<T> {
     let may_wait = !matches!(deadline, Deadline::Past);
+    let mut waited = false;
     loop {
         if error.is(libc::EINTR) {
             py.check_signals()?;
         } else if error.is(libc::EAGAIN) && may_wait {
+            if waited {
+                // Ready, and yet there is nothing: another had it, or what is ready is not what the
+                // call asks for (MSG_ERRQUEUE beside unread bytes). It must end all the same.
+                py.check_signals()?;
+                if deadline.has_passed() {
+                    return Err(timed_out());
+                }
+            }
             until_ready(py, socket, deadline, interest)?;
+            waited = true;
         } else {
             return Err(error.into());
         }
@@ -202,7 +212,12 @@ fn wait_and_retry<T>(
     }
 }
 
-/// Waits until the socket is ready; `TimeoutError("timed out")` as the stdlib raises it.
+/// As the stdlib raises it.
+fn timed_out() -> PyErr {
+    PyTimeoutError::new_err("timed out")
+}
+
+/// Waits until the socket is ready.
 pub(super) fn until_ready(
     py: Python<'_>,
     socket: &Socket,
@@ -212,7 +227,7 @@ pub(super) fn until_ready(
     loop {
         match py.detach(|| socket.wait(interest, deadline.remaining())) {
             Ok(true) => return Ok(()),
-            Ok(false) => return Err(PyTimeoutError::new_err("timed out")),
+            Ok(false) => return Err(timed_out()),
             Err(error) if error.is(libc::EINTR) => py.check_signals()?,
             Err(error) => return Err(error.into()),
         }

@@ -6,7 +6,8 @@
 //! ever reach a descriptor number that the kernel has since given to somebody else.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
@@ -197,16 +198,15 @@ pub fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     fd.try_clone_to_owned()
 }
 
-/// [`duplicate`] of a number that a user hands in and keeps.
+/// The same of a descriptor number that a user hands in and keeps.
 ///
 /// # Errors
 ///
 /// `EBADF` when the number is not open, `EMFILE`.
-pub fn duplicate_number(raw: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: takes two ints; the kernel checks the number.
-    let copy = cvt(unsafe { libc::fcntl(raw, libc::F_DUPFD_CLOEXEC, 0) })?;
-    // SAFETY: just returned by fcntl(2).
-    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+pub fn duplicate_raw(raw: RawFd) -> io::Result<OwnedFd> {
+    // Lent for one call, so never closed here.
+    let lent = ManuallyDrop::new(adopt(raw)?);
+    duplicate(lent.as_fd())
 }
 
 /// Closes the descriptors of an `SCM_RIGHTS` message that nobody will get.

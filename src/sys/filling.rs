@@ -27,10 +27,16 @@ impl<'memory> Filling<'memory> {
         unsafe { std::slice::from_raw_parts(start, self.filled) }
     }
 
-    /// Where the room begins, and its length; what was filled before is given up.
+    /// Where the room begins, and its length, for a call with these MSG_* flags; what was filled
+    /// before is given up.
+    ///
+    /// With `MSG_TRUNC` a TCP socket says how much it received and stores none of it (tcp(7)).
     #[inline]
-    pub(super) fn room(&mut self) -> (*mut u8, usize) {
+    pub(super) fn room(&mut self, flags: libc::c_int) -> (*mut u8, usize) {
         self.filled = 0;
+        if flags & libc::MSG_TRUNC != 0 {
+            self.memory.fill(MaybeUninit::new(0));
+        }
         (self.memory.as_mut_ptr().cast(), self.memory.len())
     }
 

@@ -75,10 +75,10 @@ pub fn recvfrom_filling(
     memory: &mut Filling<'_>,
     flags: libc::c_int,
 ) -> io::Result<SockAddr> {
-    let (start, length) = memory.room();
+    let (start, length) = memory.room(flags);
     // SAFETY: `room` is a live buffer, borrowed for the call.
     let (received, address) = unsafe { recvfrom(fd, start, length, flags) }?;
-    // SAFETY: recvfrom(2) initialised the first `received` bytes; with MSG_TRUNC it says more.
+    // SAFETY: as in `recv_filling`.
     unsafe { memory.set_filled(received.min(length)) };
     Ok(address)
 }
@@ -161,14 +161,14 @@ pub fn recvmsg_filling(
     control: &mut [u8],
     flags: libc::c_int,
 ) -> io::Result<Received> {
-    let (start, length) = memory.room();
+    let (start, length) = memory.room(flags);
     let mut part = libc::iovec {
         iov_base: start.cast(),
         iov_len: length,
     };
     // SAFETY: `room` is a live buffer, borrowed for the call.
     let received = unsafe { recvmsg(fd, std::slice::from_mut(&mut part), control, flags) }?;
-    // SAFETY: recvmsg(2) initialised the first `length` bytes; with MSG_TRUNC it says more.
+    // SAFETY: as in `recv_filling`.
     unsafe { memory.set_filled(received.length.min(length)) };
     Ok(received)
 }
@@ -293,8 +293,7 @@ impl Batch {
         let mut control = Vec::new();
         control.try_reserve_exact(count.saturating_mul(control_size))?;
         control.resize(count * control_size, 0);
-        // SAFETY: within the capacity, and of bytes that need no value.
-        unsafe { bytes.set_len(count * size) };
+        bytes.resize(count * size, MaybeUninit::uninit());
         Ok(Self {
             bytes,
             size,
@@ -344,6 +343,9 @@ impl Batch {
 /// As recv(2), when no message came before it.
 pub fn recvmmsg(fd: BorrowedFd<'_>, batch: &mut Batch, flags: libc::c_int) -> io::Result<()> {
     batch.headers.clear();
+    if flags & libc::MSG_TRUNC != 0 {
+        batch.bytes.fill(MaybeUninit::new(0)); // as in `Filling::room`
+    }
     let mut parts: Vec<libc::iovec> = (0..batch.names.len())
         .map(|index| libc::iovec {
             iov_base: batch

@@ -121,10 +121,11 @@ pub fn recv_filling(
     memory: &mut Filling<'_>,
     flags: libc::c_int,
 ) -> io::Result<()> {
-    let (start, length) = memory.room();
+    let (start, length) = memory.room(flags);
     // SAFETY: `room` is a live buffer, borrowed for the call.
     let received = unsafe { recv_raw(fd, start, length, flags) }?;
-    // SAFETY: recv(2) initialised the first `received` bytes; with MSG_TRUNC it says more.
+    // SAFETY: recv(2) initialised the first `received` bytes, or `room` did for MSG_TRUNC, with which
+    // it may say more than there is room for.
     unsafe { memory.set_filled(received.min(length)) };
     Ok(())
 }

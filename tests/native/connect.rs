@@ -165,8 +165,14 @@ fn a_race_that_all_lose_tells_of_each() {
     let addresses = refused.iter().map(address_of).collect();
     let mut race = Race::new(addresses, Options::default(), deadline).unwrap();
     let errors = race.turn().unwrap_err();
-    assert_eq!(errors.len(), 2);
-    assert!(errors.iter().all(|error| error.is(libc::ECONNREFUSED)));
+    assert!(errors.late.is_none());
+    assert_eq!(errors.failures.len(), 2);
+    assert!(
+        errors
+            .failures
+            .iter()
+            .all(|error| error.is(libc::ECONNREFUSED))
+    );
 }
 
 #[test]
@@ -176,6 +182,27 @@ fn a_race_ends_at_its_deadline() {
     let patience = Duration::from_millis(30);
     let deadline = Deadline::after(Some(patience));
     let mut race = Race::new(vec![address_of(&busy)], Options::default(), deadline).unwrap();
-    assert!(race.turn().unwrap_err()[0].is(libc::ETIMEDOUT));
+    assert!(race.turn().unwrap_err().late.unwrap().is(libc::ETIMEDOUT));
     assert!(started.elapsed() >= patience);
+}
+
+#[test]
+fn the_time_of_an_attempt_may_have_begun_before_it() {
+    let (busy, _filler) = full();
+    let timeout = Duration::from_secs(3600);
+    let mut dialer = Dialer::new(Some(timeout), Options::default()).unwrap();
+    let mut ended = VecDeque::new();
+    let now = Instant::now();
+    for (tag, started) in [(0, now), (1, now.checked_sub(timeout).unwrap()), (2, now)] {
+        assert!(
+            dialer
+                .submit_since(tag, address_of(&busy), started)
+                .is_none()
+        );
+    }
+    dialer.turn(Some(BOUND), &mut ended).unwrap();
+    assert_eq!(ended.len(), 1);
+    assert_eq!(ended[0].tag, 1);
+    assert!(ended[0].result.as_ref().unwrap_err().is(libc::ETIMEDOUT));
+    assert_eq!(dialer.pending(), 2);
 }

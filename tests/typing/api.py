@@ -48,6 +48,21 @@ def sockets(buffer: bytearray) -> None:
     assert_type(drained.eof, bool)
 
 
+def names_and_servers() -> None:
+    found = epollkit.getaddrinfo("localhost", "http", type=socket.SOCK_STREAM, timeout=1)
+    assert_type(found[0][0], socket.AddressFamily)
+    assert_type(found[0][1], socket.SocketKind)
+    assert_type(found[0][4], tuple[str, int] | tuple[str, int, int, int])
+    assert_type(epollkit.gethostbyname(b"localhost", timeout=None), str)
+    assert_type(epollkit.getnameinfo(("::1", 80, 0, 0), 0), tuple[str, str])
+    assert_type(epollkit.create_connection((None, 80), 1, ("", 0), all_errors=True), Socket)
+    assert_type(epollkit.create_server(("", 0), backlog=None, timeout=None), Socket)
+    assert_type(epollkit.socketpair(), tuple[Socket, Socket])
+    assert_type(epollkit.fromfd(3, socket.AF_INET, socket.SOCK_STREAM), Socket)
+    assert_type(epollkit.has_dualstack_ipv6(), bool)
+    assert_type(epollkit.htons(1), int)
+
+
 def epoll(source: Socket) -> None:
     with Epoll(sizehint=-1, flags=0) as opened:
         assert_type(opened, Epoll)

@@ -12,8 +12,8 @@ use crate::net;
 use crate::net::Progress;
 use crate::net::connect::{is_under_way, look};
 use crate::py::address::{Address, address_to_py};
+use crate::py::resolve::Patience;
 use crate::py::wait::{Interest, at_once, retry, until_ready, without_gil};
-use crate::sys::clock::Deadline;
 
 impl Socket {
     /// accept4(2) that does not wait. There is no MSG_DONTWAIT for it, so in blocking mode the queue
@@ -41,8 +41,9 @@ impl Socket {
 
     /// Connects as the stdlib does: 0, the errno, or the exception of a time-out.
     fn connect_errno(&self, py: Python<'_>, address: &Address<'_>) -> PyResult<Result<()>> {
-        let address = address.for_socket("connect", self.inner())?;
         let timeout = self.timeout.get();
+        let patience = Patience::of_socket(timeout);
+        let address = address.for_socket_within("connect", self.inner(), patience)?;
         let result = match timeout {
             None => py.detach(|| self.inner().connect_waiting(&address)),
             Some(_) => self.inner().connect(&address),
@@ -50,13 +51,8 @@ impl Socket {
         match result {
             // Without a time-out this is EINTR: connect(2) must not be called again.
             Err(error) if is_under_way(&error) && timeout != Some(Duration::ZERO) => {
-                py.check_signals()?; // for EINTR
-                until_ready(
-                    py,
-                    self.inner(),
-                    Deadline::after(timeout),
-                    Interest::Writable,
-                )?;
+                py.check_signals()?;
+                until_ready(py, self.inner(), patience.deadline, Interest::Writable)?;
                 Ok(match look(self.inner()) {
                     Ok(Progress::Connected) => Ok(()),
                     Ok(Progress::Pending) => Err(error.about(&address)),
@@ -183,15 +179,18 @@ impl Socket {
     /// connect(2).
     ///
     /// Args:
-    ///     address: as for `bind`. A host name is resolved, and that may take its time; see
-    ///         `epollkit.connect` for one deadline over both.
+    ///     address: as for `bind`. A host name is looked up first: within the time-out, which is
+    ///         for name and connection together; without one, and for a time-out of 0.0, for as
+    ///         long as the resolver takes. Ctrl-C ends it.
     ///
     /// Raises:
     ///     BlockingIOError: EINPROGRESS, under way. Wait until the socket is writable, then read
     ///         `error()`; `Connecting` does it for you. On a Unix socket EAGAIN: the backlog is
     ///         full.
     ///     ConnectionRefusedError: nobody listens there.
-    ///     TimeoutError: not connected within the time-out.
+    ///     TimeoutError: not connected within the time-out; ETIMEDOUT, with a note, where the name
+    ///         was not looked up within it.
+    ///     socket.gaierror: the name is not known.
     ///     OSError: ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL (no port left), EISCONN, ...
     ///
     /// References:
@@ -215,7 +214,8 @@ impl Socket {
                 crate::error::Code::Errno(errno) => Ok(errno),
                 crate::error::Code::Resolver(_) => Err(error.into()),
             },
-            Err(error) if error.is_instance_of::<PyTimeoutError>(py) => Ok(libc::EAGAIN),
+            // The value's class: the error's own is OSError where errno has chosen the subclass.
+            Err(error) if error.value(py).is_instance_of::<PyTimeoutError>() => Ok(libc::EAGAIN),
             Err(error) => Err(error),
         }
     }

@@ -12,7 +12,7 @@ use crate::py::args::{self, Fileno};
 use crate::py::objects::StdlibSocket;
 use crate::py::wait::{Interest, retry};
 use crate::sys;
-use crate::sys::fd::duplicate_number;
+use crate::sys::fd::duplicate_raw;
 
 /// The file objects that `makefile` gave out. They keep the socket open past its `close`, as in the
 /// stdlib; the last one closes it.
@@ -166,7 +166,7 @@ impl Socket {
     /// Raises:
     ///     OSError, TimeoutError: as `sendfile`, when nothing was sent before it.
     fn _sendfile(&self, py: Python<'_>, fd: Fileno, offset: i64, count: usize) -> PyResult<usize> {
-        let file = duplicate_number(fd.0).op("dup")?;
+        let file = duplicate_raw(fd.0).op("dup")?;
         let step = |sent: usize| {
             let at = offset.saturating_add_unsigned(sent as u64);
             py.detach(|| {
