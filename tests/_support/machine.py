@@ -7,6 +7,7 @@ As a command it runs for as long as it is told, and says what it did:
 
 import argparse
 import collections
+import gc
 import select
 import socket
 import sys
@@ -208,6 +209,7 @@ def traced(kind: type[World], ground: Ground, script: Script) -> list[object]:
     looks, operations = script
     world = kind(ground)
     trace: list[object] = []
+    gc.disable()  # a collection takes so long that TCP's timers fire, and comes at the same place
     try:
         for operation in operations:
             outcome = world.run(operation)
@@ -218,6 +220,7 @@ def traced(kind: type[World], ground: Ground, script: Script) -> list[object]:
             trace.append((outcome, levels, events))
         trace.append(("the end", world.levels(), [world.run(("poll", name, -1)) for name in SETS]))
     finally:
+        gc.enable()
         world.close_all()
     return trace
 
@@ -295,7 +298,12 @@ def difference(
                 tally.undecided.append(str(first_difference(script, theirs[0], ours[0])))
             tally.count(script, theirs[0])
             return None
-    return first_difference(script, theirs[0], ours[0])
+    found = first_difference(script, theirs[0], ours[0])
+    if all(trace == theirs[0] for trace in theirs):
+        return found
+    tally.undecided.append(str(found))  # the standard library differs from itself
+    tally.count(script, theirs[0])
+    return None
 
 
 def first_difference(script: Script, theirs: list[object], ours: list[object]) -> DifferenceError:
