@@ -506,6 +506,9 @@ class World:
             end.settimeout(0)
 
     def misuse(self, name: str, epoll: str, what: str) -> object:
+        """On an open set: else there are two errors, and ours sees the argument first."""
+        if self.sets[epoll].closed:
+            raise AbsentError
         return MISUSES[what](self.end(name), self.sets[epoll])
 
     # --- sets ---------------------------------------------------------------------------------
