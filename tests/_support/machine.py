@@ -291,6 +291,8 @@ def difference(
     traces: dict[type[World], list[list[object]]] = {world: [] for world in worlds}
     for run in range(RUNS):
         for world in worlds if run % 2 == 0 else reversed(worlds):
+            if run:
+                ground.disturb(3001 * run)
             traces[world].append(traced(world, ground, script))
         theirs, ours = (traces[world] for world in worlds)
         if any(trace in theirs for trace in ours):

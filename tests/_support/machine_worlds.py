@@ -118,6 +118,10 @@ class Ground:
             self._probe = self._bound(stack, socket.SOCK_DGRAM)
             self._probe.settimeout(MUST_ARRIVE)
             self._probe.connect(self._probe.getsockname())
+            with self._bound(stack, socket.SOCK_STREAM) as listener:
+                listener.listen()
+                self._near = stack.enter_context(socket.create_connection(listener.getsockname()))
+                self._far = stack.enter_context(listener.accept()[0])
             self.file = stack.enter_context(tempfile.TemporaryFile())
             self._stack = stack.pop_all()
         return self
@@ -129,6 +133,11 @@ class Ground:
         sock = stack.enter_context(socket.socket(socket.AF_INET, kind))
         sock.bind((self.host, 0))
         return sock
+
+    def disturb(self, size: int) -> None:
+        """Move on in the thread's page that TCP copies into, by so many bytes."""
+        self._near.sendall(bytes(size))
+        self._far.recv(size, socket.MSG_WAITALL)
 
     def settle(self) -> None:
         """What was sent on loopback has arrived, its answer, and the answer to that."""
