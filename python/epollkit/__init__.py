@@ -16,6 +16,18 @@ from select import (
     EPOLLRDNORM,
     EPOLLWRBAND,
     EPOLLWRNORM,
+    POLLERR,
+    POLLHUP,
+    POLLIN,
+    POLLMSG,
+    POLLNVAL,
+    POLLOUT,
+    POLLPRI,
+    POLLRDBAND,
+    POLLRDHUP,
+    POLLRDNORM,
+    POLLWRBAND,
+    POLLWRNORM,
 )
 
 from epollkit import limits, load, serve
@@ -30,13 +42,15 @@ from epollkit._epollkit import (
     Event,
     Events,
     Peer,
+    Poll,
     Socket,
     __version__,
     connect,
     connect_many,
+    select,
 )
 from epollkit._errors import ClosedEpollError, EpollkitError, HarnessError, WaitTimeout
-from epollkit._flags import EventFlags
+from epollkit._flags import EventFlags, PollFlags
 
 EPOLLWAKEUP: int = EventFlags.WAKEUP.value
 
@@ -57,6 +71,18 @@ __all__ = [
     "EPOLLWRBAND",
     "EPOLLWRNORM",
     "EPOLL_CLOEXEC",
+    "POLLERR",
+    "POLLHUP",
+    "POLLIN",
+    "POLLMSG",
+    "POLLNVAL",
+    "POLLOUT",
+    "POLLPRI",
+    "POLLRDBAND",
+    "POLLRDHUP",
+    "POLLRDNORM",
+    "POLLWRBAND",
+    "POLLWRNORM",
     "ClosedEpollError",
     "ConnectMany",
     "ConnectResult",
@@ -70,6 +96,8 @@ __all__ = [
     "Events",
     "HarnessError",
     "Peer",
+    "Poll",
+    "PollFlags",
     "Report",
     "Socket",
     "WaitTimeout",
@@ -79,5 +107,6 @@ __all__ = [
     "doctor",
     "limits",
     "load",
+    "select",
     "serve",
 ]

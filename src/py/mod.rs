@@ -21,6 +21,8 @@ pub(crate) mod hint;
 pub(crate) mod load;
 pub(crate) mod objects;
 pub(crate) mod peer;
+pub(crate) mod poll;
 pub(crate) mod recv;
+pub(crate) mod select;
 pub(crate) mod socket;
 pub(crate) mod wait;

@@ -13,6 +13,7 @@ pub mod fd;
 pub mod owner;
 pub mod poll;
 pub mod resolve;
+pub mod select;
 pub mod socket;
 pub mod table;
 pub mod thread;

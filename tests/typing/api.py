@@ -12,6 +12,8 @@ from epollkit import (
     Event,
     EventFlags,
     Events,
+    Poll,
+    PollFlags,
     Socket,
     aio,
     limits,
@@ -77,6 +79,21 @@ def epoll(source: Socket) -> None:
         assert_type(event.is_priority, bool)
     assert_type(EventFlags.IN | EventFlags.OUT, EventFlags)
     assert_type(epollkit.EPOLLIN | epollkit.EPOLLONESHOT, int)
+
+
+def poll(source: Socket) -> None:
+    opened = Poll()
+    assert_type(opened.register(source, PollFlags.IN | epollkit.POLLRDHUP), None)
+    assert_type(opened.modify(source.fileno(), epollkit.POLLIN), None)
+    assert_type(opened.unregister(source), None)
+    assert_type(opened.poll(500), list[tuple[int, int]])
+    assert_type(opened.wait(timeout=0.5), list[tuple[int, PollFlags]])
+    assert_type(PollFlags.IN | PollFlags.OUT, PollFlags)
+
+
+def select(source: Socket) -> None:
+    found = epollkit.select([source], (3,), {4: None}, timeout=None)
+    assert_type(found, tuple[list[Any], list[Any], list[Any]])
 
 
 def connecting() -> None:
