@@ -51,6 +51,7 @@ from epollkit._epollkit import (
 )
 from epollkit._errors import ClosedEpollError, EpollkitError, HarnessError, WaitTimeout
 from epollkit._flags import EventFlags, PollFlags
+from epollkit._selector import EpollSelector
 
 EPOLLWAKEUP: int = EventFlags.WAKEUP.value
 
@@ -90,6 +91,7 @@ __all__ = [
     "Counters",
     "Drained",
     "Epoll",
+    "EpollSelector",
     "EpollkitError",
     "Event",
     "EventFlags",

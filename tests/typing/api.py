@@ -1,14 +1,18 @@
 """The public API as a type checker sees it. Checked by mypy and pyright, never run."""
 
+import asyncio
 import errno
+import selectors
 import socket
-from typing import Any, assert_type
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, assert_type
 
 import epollkit
 from epollkit import (
     Connecting,
     ConnectResult,
     Epoll,
+    EpollSelector,
     Event,
     EventFlags,
     Events,
@@ -20,6 +24,9 @@ from epollkit import (
     load,
     serve,
 )
+
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike
 
 
 def sockets(buffer: bytearray) -> None:
@@ -94,6 +101,20 @@ def poll(source: Socket) -> None:
 def select(source: Socket) -> None:
     found = epollkit.select([source], (3,), {4: None}, timeout=None)
     assert_type(found, tuple[list[Any], list[Any], list[Any]])
+
+
+def selector(source: Socket) -> None:
+    with EpollSelector() as opened:
+        assert_type(opened, EpollSelector)
+    base: selectors.BaseSelector = opened
+    asyncio.SelectorEventLoop(base)
+    assert_type(opened.register(source, selectors.EVENT_READ, "any"), selectors.SelectorKey)
+    assert_type(opened.modify(source, selectors.EVENT_WRITE), selectors.SelectorKey)
+    assert_type(opened.unregister(source), selectors.SelectorKey)
+    assert_type(opened.select(0.5), list[tuple[selectors.SelectorKey, int]])
+    assert_type(opened.get_key(3), selectors.SelectorKey)
+    assert_type(opened.get_map(), Mapping["FileDescriptorLike", selectors.SelectorKey])
+    assert_type(opened.fileno(), int)
 
 
 def connecting() -> None:
