@@ -5,7 +5,6 @@
 //! leaves a hole, and the holes are closed when the array is needed or half of it is holes.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::os::fd::RawFd;
 use std::time::Duration;
 
@@ -15,64 +14,87 @@ use crate::sys::poll::{self, PollFd};
 /// A hole: the number is taken by nobody.
 const HOLE: RawFd = -1;
 
-/// Spreads small numbers, which is all that is to be done: the map's own hash costs as much as the
-/// rest of a registration.
-#[derive(Clone, Copy, Debug, Default)]
-struct Spread(u64);
+/// Where each number's entry is. An index is quicker than a hash, and descriptors are small numbers;
+/// but any number may be asked about, and the index must not grow to the greatest.
+#[derive(Debug, Default)]
+struct Places {
+    low: Vec<Option<usize>>,
+    high: HashMap<RawFd, usize>,
+    count: usize,
+}
 
-impl Hasher for Spread {
-    fn finish(&self) -> u64 {
-        self.0
-    }
+/// The index takes 1 MiB at most.
+const INDEXED: usize = 1 << 16;
 
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_i32(i32::from(*byte));
+impl Places {
+    fn get(&self, fd: RawFd) -> Option<usize> {
+        match indexed(fd) {
+            Some(at) => *self.low.get(at)?,
+            None => self.high.get(&fd).copied(),
         }
     }
 
-    fn write_i32(&mut self, number: i32) {
-        // 2**64 by the golden ratio, and odd: low bits stay different, high bits become so.
-        let mixed = self.0 ^ u64::from(number.cast_unsigned());
-        self.0 = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    fn set(&mut self, fd: RawFd, place: usize) {
+        let before = match indexed(fd) {
+            Some(at) => {
+                if at >= self.low.len() {
+                    self.low.resize(at + 1, None);
+                }
+                self.low[at].replace(place)
+            }
+            None => self.high.insert(fd, place),
+        };
+        self.count += usize::from(before.is_none());
     }
+
+    fn remove(&mut self, fd: RawFd) -> Option<usize> {
+        let place = match indexed(fd) {
+            Some(at) => self.low.get_mut(at)?.take(),
+            None => self.high.remove(&fd),
+        }?;
+        self.count -= 1;
+        Some(place)
+    }
+}
+
+fn indexed(fd: RawFd) -> Option<usize> {
+    usize::try_from(fd).ok().filter(|at| *at < INDEXED)
 }
 
 /// Descriptor numbers and what to ask about each.
 #[derive(Debug, Default)]
 pub struct PollSet {
     entries: Vec<PollFd>,
-    places: HashMap<RawFd, usize, BuildHasherDefault<Spread>>,
+    places: Places,
 }
 
 impl PollSet {
     /// Asks for `events` on `fd`, which is not negative; of a number that is in the set already
     /// this changes the events and not the place.
     pub fn register(&mut self, fd: RawFd, events: u16) {
-        let next = self.entries.len();
-        let place = *self.places.entry(fd).or_insert(next);
         let entry = PollFd::new(fd, events);
-        if place == next {
-            self.entries.push(entry);
-        } else {
+        if let Some(place) = self.places.get(fd) {
             self.entries[place] = entry;
+        } else {
+            self.places.set(fd, self.entries.len());
+            self.entries.push(entry);
         }
     }
 
     /// Changes the events. False: the number is not in the set.
     #[must_use]
     pub fn modify(&mut self, fd: RawFd, events: u16) -> bool {
-        let Some(place) = self.places.get(&fd) else {
+        let Some(place) = self.places.get(fd) else {
             return false;
         };
-        self.entries[*place] = PollFd::new(fd, events);
+        self.entries[place] = PollFd::new(fd, events);
         true
     }
 
     /// Takes the number out. False: it is not in the set.
     #[must_use]
     pub fn unregister(&mut self, fd: RawFd) -> bool {
-        let Some(place) = self.places.remove(&fd) else {
+        let Some(place) = self.places.remove(fd) else {
             return false;
         };
         if place + 1 == self.entries.len() {
@@ -80,7 +102,7 @@ impl PollSet {
         } else {
             self.entries[place] = PollFd::new(HOLE, 0);
         }
-        if self.entries.len() > 2 * self.places.len() {
+        if self.entries.len() > 2 * self.places.count {
             self.close_holes();
         }
         true
@@ -88,19 +110,19 @@ impl PollSet {
 
     /// How many numbers are in the set.
     pub fn len(&self) -> usize {
-        self.places.len()
+        self.places.count
     }
 
     /// Whether the set has no number.
     pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.places.count == 0
     }
 
     /// Puts the entries, without holes, in place of what `into` held: a wait works on a copy, so
     /// the set can change meanwhile.
     pub fn copy_into(&mut self, into: &mut Vec<PollFd>) {
         // The kernel would skip holes, but it counts them: no more entries than RLIMIT_NOFILE.
-        if self.entries.len() > self.places.len() {
+        if self.entries.len() > self.places.count {
             self.close_holes();
         }
         into.clear();
@@ -110,7 +132,7 @@ impl PollSet {
     fn close_holes(&mut self) {
         self.entries.retain(|entry| entry.fd() != HOLE);
         for (place, entry) in self.entries.iter().enumerate() {
-            self.places.insert(entry.fd(), place);
+            self.places.set(entry.fd(), place);
         }
     }
 }
@@ -175,6 +197,18 @@ mod tests {
             assert!(set.entries.len() <= 2 * set.len());
         }
         assert_eq!(numbers(&mut set), [0]);
+    }
+
+    #[test]
+    fn a_number_of_any_size_can_be_asked_about() {
+        let wanted = [RawFd::MAX, 3, 65535, 65536, 0];
+        let mut set = of(wanted);
+        assert_eq!(numbers(&mut set), wanted);
+        assert!(wanted.iter().all(|fd| set.modify(*fd, 2)));
+        assert!(set.unregister(RawFd::MAX) && set.unregister(65535));
+        assert!(!set.modify(RawFd::MAX, 1) && !set.modify(65535, 1));
+        assert_eq!(numbers(&mut set), [3, 65536, 0]);
+        assert!(set.modify(65536, 1));
     }
 
     #[test]

@@ -130,7 +130,8 @@ fn listed<'py>(objects: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
 ///     ValueError: a descriptor that is negative, or not below FD_SETSIZE (1024); a negative
 ///         time-out.
 ///     TypeError: not an iterable, or in it neither an int nor an object with `fileno()`.
-///     OSError: EBADF, a number that is not open.
+///     OSError: EBADF, a number that is not open. Linux overlooks it if no number as great has ever
+///         been open in this process (select(2), BUGS); `Poll` reports POLLNVAL.
 ///
 /// References:
 ///     select(2) https://man7.org/linux/man-pages/man2/select.2.html

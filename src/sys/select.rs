@@ -66,7 +66,8 @@ fn place(fd: RawFd) -> Option<(usize, libc::c_ulong)> {
 ///
 /// # Errors
 ///
-/// `EBADF` when a number is not open. `EINTR` when a signal arrived; it is not retried here. The
+/// `EBADF` when a number is not open; one past the end of the process's table, which grows with the
+/// numbers that it has had, is overlooked (select(2), BUGS). `EINTR` when a signal arrived; it is not retried here. The
 /// sets then are as they were.
 pub fn select(
     read: &mut FdSet,
@@ -106,16 +107,5 @@ mod tests {
             assert!(!set.insert(fd) && !set.contains(fd));
         }
         assert_eq!(set, FdSet::default());
-    }
-
-    #[test]
-    fn what_is_not_open_is_ebadf_and_the_sets_stay() {
-        let mut sets = [FdSet::default(); 3];
-        sets[0].insert(1023); // no test opens so many
-        let before = sets;
-        let [read, write, except] = &mut sets;
-        let refused = select(read, write, except, Some(Duration::ZERO)).unwrap_err();
-        assert_eq!(refused.raw_os_error(), Some(libc::EBADF));
-        assert_eq!(sets, before);
     }
 }
