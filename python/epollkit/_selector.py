@@ -189,12 +189,13 @@ class EpollSelector(BaseSelector):
             found = self._selector.poll(timeout, len(keys) or 1)
         except InterruptedError:  # raised by a signal's handler
             return []
-        get = keys.get
         ready: list[tuple[SelectorKey, int]] = []
-        for number, mask in found:
-            if key := get(number):
-                events = (mask & _NOT_IN and EVENT_WRITE) | (mask & _NOT_OUT and EVENT_READ)
-                ready.append((key, events & key.events))
+        if found:
+            get = keys.get
+            for number, mask in found:
+                if key := get(number):
+                    events = (mask & _NOT_IN and EVENT_WRITE) | (mask & _NOT_OUT and EVENT_READ)
+                    ready.append((key, events & key.events))
         return ready
 
     def close(self) -> None:
