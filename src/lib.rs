@@ -6,6 +6,7 @@
 //! |-------|-------------------|--------------------------------------------------------------|
 //! | 0     | `sys`             | the only libc and `unsafe`: one function per system call     |
 //! | 1     | `net`, `epoll`    | sockets, connecting, readiness; never wait unless asked to   |
+//! | 1     | `poll`            | the older ways to ask for readiness: poll(2), select(2)      |
 //! | 2     | `peer`, `load`    | native endpoints and load: event loops on their own threads  |
 //! | 3     | `py`              | the only pyo3: extract, call, convert                        |
 //!
@@ -22,6 +23,7 @@ pub mod error;
 pub mod load;
 pub mod net;
 pub mod peer;
+pub mod poll;
 pub mod sys;
 
 #[cfg(feature = "python")]
@@ -51,9 +53,13 @@ mod _epollkit {
     #[pymodule_export]
     use crate::py::peer::{Counters, Peer, serve};
     #[pymodule_export]
+    use crate::py::poll::Poll;
+    #[pymodule_export]
     use crate::py::recv::Drained;
     #[pymodule_export]
     use crate::py::resolve::{getaddrinfo, gethostbyname, getnameinfo};
+    #[pymodule_export]
+    use crate::py::select::select;
     #[pymodule_export]
     use crate::py::socket::Socket;
 }

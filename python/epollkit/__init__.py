@@ -22,6 +22,18 @@ from select import (
     EPOLLRDNORM,
     EPOLLWRBAND,
     EPOLLWRNORM,
+    POLLERR,
+    POLLHUP,
+    POLLIN,
+    POLLMSG,
+    POLLNVAL,
+    POLLOUT,
+    POLLPRI,
+    POLLRDBAND,
+    POLLRDHUP,
+    POLLRDNORM,
+    POLLWRBAND,
+    POLLWRNORM,
 )
 from socket import (
     CMSG_LEN,
@@ -62,6 +74,7 @@ from epollkit._epollkit import (
     Event,
     Events,
     Peer,
+    Poll,
     Socket,
     __version__,
     connect,
@@ -71,10 +84,12 @@ from epollkit._epollkit import (
     getaddrinfo,
     gethostbyname,
     getnameinfo,
+    select,
     socketpair,
 )
 from epollkit._errors import ClosedEpollError, EpollkitError, HarnessError, WaitTimeout
-from epollkit._flags import EventFlags
+from epollkit._flags import EventFlags, PollFlags
+from epollkit._selector import EpollSelector
 
 EPOLLWAKEUP: int = EventFlags.WAKEUP.value
 
@@ -97,6 +112,18 @@ __all__ = [
     "EPOLLWRBAND",
     "EPOLLWRNORM",
     "EPOLL_CLOEXEC",
+    "POLLERR",
+    "POLLHUP",
+    "POLLIN",
+    "POLLMSG",
+    "POLLNVAL",
+    "POLLOUT",
+    "POLLPRI",
+    "POLLRDBAND",
+    "POLLRDHUP",
+    "POLLRDNORM",
+    "POLLWRBAND",
+    "POLLWRNORM",
     "ClosedEpollError",
     "ConnectMany",
     "ConnectResult",
@@ -104,12 +131,15 @@ __all__ = [
     "Counters",
     "Drained",
     "Epoll",
+    "EpollSelector",
     "EpollkitError",
     "Event",
     "EventFlags",
     "Events",
     "HarnessError",
     "Peer",
+    "Poll",
+    "PollFlags",
     "Report",
     "Socket",
     "WaitTimeout",
@@ -146,6 +176,7 @@ __all__ = [
     "load",
     "ntohl",
     "ntohs",
+    "select",
     "serve",
     "setdefaulttimeout",
     "socketpair",

@@ -4,12 +4,12 @@ The native half of epollkit.
 
 from _typeshed import FileDescriptorLike, ReadableBuffer, SupportsGetItem, WriteableBuffer
 from collections.abc import Callable, Iterable, Iterator
-from epollkit._flags import EventFlags
+from epollkit._flags import EventFlags, PollFlags
 from socket import AddressFamily, SocketKind, socket
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 from typing_extensions import disjoint_base
 
-__all__ = ["__version__", "ClosedLoop", "ConnectMany", "ConnectResult", "Connecting", "Counters", "Drained", "Epoll", "Event", "EventIterator", "Events", "LoopResult", "Peer", "Socket", "connect", "connect_many", "create_connection", "fromfd", "getaddrinfo", "gethostbyname", "getnameinfo", "host_to_resolve", "serve", "socketpair"]
+__all__ = ["__version__", "ClosedLoop", "ConnectMany", "ConnectResult", "Connecting", "Counters", "Drained", "Epoll", "Event", "EventIterator", "Events", "LoopResult", "Peer", "Poll", "Socket", "connect", "connect_many", "create_connection", "fromfd", "getaddrinfo", "gethostbyname", "getnameinfo", "host_to_resolve", "serve", "socketpair"]
 
 __version__: Final[str]
 
@@ -648,6 +648,96 @@ class Peer:
 
         Raises:
             WaitTimeout: not within the time, or the peer has ended; has the last counters seen.
+        """
+
+@final
+class Poll:
+    """
+    A set of descriptors to ask poll(2) about.
+
+    A superset of `select.poll()`. The set lives in this process and holds numbers, not files: the
+    kernel looks at each of them at each wait, so a wait costs as much as there are entries. `Epoll`
+    costs as much as there are events. A number that is closed is no error but an event, POLLNVAL.
+
+    `poll` counts its time-out in milliseconds, as poll(2) and the stdlib do; `wait` in seconds, as
+    everything else here. Any thread may change the set while another waits; the wait goes on with
+    the set as it was, and the next one sees the change.
+
+    References:
+        poll(2) https://man7.org/linux/man-pages/man2/poll.2.html
+    """
+    def __new__(cls, /) -> Poll: ...
+    def __reduce__(self, /) -> "str | tuple[object, ...]": ...
+    def __repr__(self, /) -> str: ...
+    def modify(self, /, fd: FileDescriptorLike, eventmask: int) -> None:
+        """
+        Change what a source is asked about.
+
+        Args:
+            fd: as for `register`.
+            eventmask: the new mask, all of it.
+
+        Raises:
+            FileNotFoundError: ENOENT, not in the set.
+            TypeError, ValueError, OverflowError: as `register`.
+        """
+    def poll(self, /, timeout: float | None = None) -> "list[tuple[int, int]]":
+        """
+        Wait for events, as the stdlib's `poll`.
+
+        Args:
+            timeout: milliseconds, fractions included, to the nanosecond; None or negative for ever.
+
+        Returns:
+            List of (fd, mask) in the order of registration, empty when the time is up.
+
+        Raises:
+            RuntimeError: another thread, or the code that this wait has interrupted, waits on this
+                object.
+            OSError: EINVAL, more entries than RLIMIT_NOFILE; ENOMEM.
+            OverflowError: more than 2**31 - 1 milliseconds.
+            ValueError: a time-out that is not a number.
+
+        References:
+            ppoll(2) https://man7.org/linux/man-pages/man2/ppoll.2.html
+        """
+    def register(self, /, fd: FileDescriptorLike, eventmask: int = ...) -> None:
+        """
+        Put a source into the set. If it is there already, only its mask changes.
+
+        Args:
+            fd: an int, or an object with `fileno()`. The number need not be open.
+            eventmask: POLL* bits; POLLIN | POLLPRI | POLLOUT by default. POLLERR, POLLHUP and
+                POLLNVAL are reported unasked.
+
+        Raises:
+            TypeError, ValueError: no descriptor, or a negative one; a negative mask.
+            OverflowError: a mask of more than 16 bits.
+        """
+    def unregister(self, /, fd: FileDescriptorLike) -> None:
+        """
+        Take a source out of the set.
+
+        Args:
+            fd: as for `register`.
+
+        Raises:
+            KeyError: not in the set.
+            TypeError, ValueError: no descriptor, or a negative one.
+        """
+    def wait(self, /, timeout: float | None = None) -> list[tuple[int, PollFlags]]:
+        """
+        Wait for events whose masks print their names.
+
+        Args:
+            timeout: seconds, to the nanosecond; None or negative for ever.
+
+        Returns:
+            List of (fd, PollFlags) in the order of registration, empty when the time is up.
+
+        Raises:
+            RuntimeError, OSError, ValueError: as `poll`.
+            OverflowError: more than 292 years.
         """
 
 @disjoint_base

@@ -38,6 +38,7 @@ def makefile(
     sock._io_refs += 1  # noqa: SLF001 - SocketIO gives it back when it is closed
     if size == 0:
         return raw
+    buffer: io.BufferedRWPair | io.BufferedReader | io.BufferedWriter
     if reading and writing:
         buffer = io.BufferedRWPair(raw, raw, size)
     elif reading:

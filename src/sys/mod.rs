@@ -16,6 +16,7 @@ pub mod message;
 pub mod owner;
 pub mod poll;
 pub mod resolve;
+pub mod select;
 pub mod socket;
 pub mod table;
 pub mod thread;

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import select
+import selectors
 import socket
 import struct
 import sys
@@ -174,6 +175,41 @@ def register_unregister(epoll: Any, fd: int) -> Callable[[int], None]:  # noqa: 
     return run
 
 
+def register_unregister_key(selector: Any, fd: int) -> Callable[[int], None]:  # noqa: ANN401
+    """register_unregister of a selector, which has events of its own."""
+    register, unregister = selector.register, selector.unregister
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            register(fd, selectors.EVENT_READ)
+            unregister(fd)
+
+    return run
+
+
+def modify_key(selector: Any, fd: int) -> Callable[[int], None]:  # noqa: ANN401
+    """Other events each time, there and back."""
+    modify = selector.modify
+    selector.register(fd, selectors.EVENT_READ)
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            modify(fd, selectors.EVENT_WRITE)
+            modify(fd, selectors.EVENT_READ)
+
+    return run
+
+
+def look(method: Callable[..., Any], *arguments: object) -> Callable[[int], None]:
+    """A call that finds what is ready and touches none of it."""
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            method(*arguments)
+
+    return run
+
+
 def connect_accept_close(make: Callable[[], Any]) -> Callable[[int], None]:
     """A whole loopback connection; each call finds its work done, so nothing waits."""
     listener = make()
@@ -264,6 +300,63 @@ def epoll_cases(stack: ExitStack) -> Iterator[Case]:
     )
 
 
+def other_cases(stack: ExitStack) -> Iterator[Case]:
+    """Calls on the older ways to wait and on selectors, all on the same eventfds."""
+    fds = [os.eventfd(1, os.EFD_NONBLOCK) for _ in range(1000)]
+    for fd in fds:
+        stack.callback(os.close, fd)
+
+    def poll(made: Any, ready: int) -> Any:  # noqa: ANN401
+        for fd in fds[:ready]:
+            made.register(fd, select.POLLIN)
+        return made
+
+    def selector(make: Callable[[], Any], ready: int) -> Any:  # noqa: ANN401
+        made = stack.enter_context(make())
+        for fd in fds[:ready]:
+            made.register(fd, selectors.EVENT_READ)
+        return made
+
+    for ready in (1, 64):
+        yield Case(
+            f"Poll.poll(0), {ready} ready",
+            1.05,
+            look(poll(select.poll(), ready).poll, 0),
+            look(poll(epollkit.Poll(), ready).poll, 0) if epollkit else None,
+        )
+    yield Case(
+        "Poll.register+unregister",
+        1.05,
+        register_unregister(poll(select.poll(), 64), fds[64]),
+        register_unregister(poll(epollkit.Poll(), 64), fds[64]) if epollkit else None,
+    )
+    for ready in (1, 64):
+        yield Case(
+            f"select(0), {ready} ready",
+            1.05,
+            look(select.select, fds[:ready], [], [], 0),
+            look(epollkit.select, fds[:ready], [], [], 0) if epollkit else None,
+        )
+    theirs, ours = selectors.EpollSelector, epollkit and epollkit.EpollSelector
+    for ready in (0, 1, 64, 1000):
+        yield Case(
+            f"EpollSelector.select(0), {ready} ready",
+            1.05,
+            look(selector(theirs, ready).select, 0),
+            look(selector(ours, ready).select, 0) if ours else None,
+        )
+    for name, work in (
+        ("register+unregister", register_unregister_key),
+        ("modify", modify_key),
+    ):
+        yield Case(
+            f"EpollSelector.{name}",
+            1.05,
+            work(selector(theirs, 0), fds[0]),
+            work(selector(ours, 0), fds[0]) if ours else None,
+        )
+
+
 def measure(case: Case, report: harness.Report) -> list[str]:
     """One row of the table."""
     seconds, rounds = report.options.seconds, report.options.rounds
@@ -290,6 +383,8 @@ def main() -> int:
     with ExitStack() as stack:
         rows = [measure(case, report) for case in socket_cases(stack)]
         rows += [measure(case, report) for case in epoll_cases(stack)]
+    with ExitStack() as stack:  # of their own: select(2) takes no descriptor above 1023
+        rows += [measure(case, report) for case in other_cases(stack)]
     report.table(["ns per call", "stdlib", "epollkit", "epollkit / stdlib"], rows)
     return report.finish()
 

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// (module, the modules it may name). `py` may name all.
-const TABLE: [(&str, &[&str]); 6] = [
+const TABLE: [(&str, &[&str]); 7] = [
     ("sys", &["sys"]),
     ("error", &["error"]),
     ("net", &["net", "epoll", "sys", "error"]),
     ("epoll", &["epoll", "sys", "error"]),
+    ("poll", &["poll", "sys", "error"]),
     ("peer", &["peer", "net", "epoll", "sys", "error"]),
     ("load", &["load", "net", "epoll", "sys", "error"]),
 ];

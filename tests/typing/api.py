@@ -1,23 +1,32 @@
 """The public API as a type checker sees it. Checked by mypy and pyright, never run."""
 
+import asyncio
 import errno
+import selectors
 import socket
-from typing import Any, assert_type
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, assert_type
 
 import epollkit
 from epollkit import (
     Connecting,
     ConnectResult,
     Epoll,
+    EpollSelector,
     Event,
     EventFlags,
     Events,
+    Poll,
+    PollFlags,
     Socket,
     aio,
     limits,
     load,
     serve,
 )
+
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike
 
 
 def sockets(buffer: bytearray) -> None:
@@ -92,6 +101,35 @@ def epoll(source: Socket) -> None:
         assert_type(event.is_priority, bool)
     assert_type(EventFlags.IN | EventFlags.OUT, EventFlags)
     assert_type(epollkit.EPOLLIN | epollkit.EPOLLONESHOT, int)
+
+
+def poll(source: Socket) -> None:
+    opened = Poll()
+    assert_type(opened.register(source, PollFlags.IN | epollkit.POLLRDHUP), None)
+    assert_type(opened.modify(source.fileno(), epollkit.POLLIN), None)
+    assert_type(opened.unregister(source), None)
+    assert_type(opened.poll(500), list[tuple[int, int]])
+    assert_type(opened.wait(timeout=0.5), list[tuple[int, PollFlags]])
+    assert_type(PollFlags.IN | PollFlags.OUT, PollFlags)
+
+
+def select(source: Socket) -> None:
+    found = epollkit.select([source], (3,), {4: None}, timeout=None)
+    assert_type(found, tuple[list[Any], list[Any], list[Any]])
+
+
+def selector(source: Socket) -> None:
+    with EpollSelector() as opened:
+        assert_type(opened, EpollSelector)
+    base: selectors.BaseSelector = opened
+    asyncio.SelectorEventLoop(base)
+    assert_type(opened.register(source, selectors.EVENT_READ, "any"), selectors.SelectorKey)
+    assert_type(opened.modify(source, selectors.EVENT_WRITE), selectors.SelectorKey)
+    assert_type(opened.unregister(source), selectors.SelectorKey)
+    assert_type(opened.select(0.5), list[tuple[selectors.SelectorKey, int]])
+    assert_type(opened.get_key(3), selectors.SelectorKey)
+    assert_type(opened.get_map(), Mapping["FileDescriptorLike", selectors.SelectorKey])
+    assert_type(opened.fileno(), int)
 
 
 def connecting() -> None:
