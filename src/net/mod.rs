@@ -6,6 +6,7 @@ pub mod dialer;
 pub mod race;
 pub mod resolve;
 pub mod socket;
+pub mod tcp_info;
 
 pub use addr::Addr;
 pub use connect::{Connecting, Options, Progress};
@@ -13,3 +14,4 @@ pub use dialer::{Dialer, Outcome};
 pub use race::Race;
 pub use resolve::Resolving;
 pub use socket::Socket;
+pub use tcp_info::TcpInfo;
