@@ -52,4 +52,6 @@ mod _epollkit {
     use crate::py::recv::Drained;
     #[pymodule_export]
     use crate::py::socket::Socket;
+    #[pymodule_export]
+    use crate::py::socket::tcp::TcpInfo;
 }

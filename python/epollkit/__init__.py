@@ -31,12 +31,14 @@ from epollkit._epollkit import (
     Events,
     Peer,
     Socket,
+    TcpInfo,
     __version__,
     connect,
     connect_many,
 )
 from epollkit._errors import ClosedEpollError, EpollkitError, HarnessError, WaitTimeout
 from epollkit._flags import EventFlags
+from epollkit._tcp_state import TcpState
 
 EPOLLWAKEUP: int = EventFlags.WAKEUP.value
 
@@ -72,6 +74,8 @@ __all__ = [
     "Peer",
     "Report",
     "Socket",
+    "TcpInfo",
+    "TcpState",
     "WaitTimeout",
     "__version__",
     "connect",

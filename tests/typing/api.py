@@ -13,10 +13,21 @@ from epollkit import (
     EventFlags,
     Events,
     Socket,
+    TcpInfo,
+    TcpState,
     aio,
     limits,
     load,
     serve,
+)
+from epollkit.options import (
+    MemoryInfo,
+    Option,
+    PathMtuDiscovery,
+    PeerCredentials,
+    PortRange,
+    ReadOnlyOption,
+    SocketOptions,
 )
 
 
@@ -46,6 +57,43 @@ def sockets(buffer: bytearray) -> None:
     drained = opened.drain(4096)
     assert_type(drained.data, bytes)
     assert_type(drained.eof, bool)
+
+
+def tcp_info(opened: Socket) -> None:
+    info = opened.tcp_info()
+    assert_type(info, TcpInfo)
+    assert_type(info.state, TcpState)
+    assert_type(info.size, int)
+    assert_type(info.rtt, int | None)
+    assert_type(info.delivery_rate_app_limited, bool | None)
+    assert_type(bytes(info), bytes)
+    assert_type(info._asdict(), dict[str, Any])
+    assert_type(TcpInfo(bytes(info)), TcpInfo)
+
+
+def options(opened: Socket, stdlib: socket.socket) -> None:
+    assert_type(opened.options, SocketOptions)
+    assert_type(SocketOptions(stdlib).so_keepalive, bool)
+    assert_type(SocketOptions(opened).so_keepalive, bool)
+    assert_type(opened.options.tcp_nodelay, bool)
+    assert_type(opened.options.so_rcvbuf, int)
+    assert_type(opened.options.so_linger, float | None)
+    assert_type(opened.options.so_rcvtimeo, float | None)
+    assert_type(opened.options.so_busy_poll, float)
+    assert_type(opened.options.tcp_congestion, str)
+    assert_type(opened.options.so_bindtodevice, str | None)
+    assert_type(opened.options.so_peercred, PeerCredentials)
+    assert_type(opened.options.so_meminfo, MemoryInfo)
+    assert_type(opened.options.so_domain, socket.AddressFamily)
+    assert_type(opened.options.ip_mtu_discover, PathMtuDiscovery)
+    assert_type(SocketOptions.tcp_nodelay, Option[bool])
+    assert_type(SocketOptions.so_error, ReadOnlyOption[int])
+    assert_type(dict(opened.options), dict[str, object])
+    opened.options.tcp_nodelay = True
+    opened.options.so_linger = None
+    opened.options.so_linger = 0
+    opened.options.tcp_user_timeout = 1.5
+    opened.options.ip_local_port_range = PortRange(40000, 41000)
 
 
 def epoll(source: Socket) -> None:

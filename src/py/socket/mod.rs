@@ -6,10 +6,12 @@
 //! | `transfer`   | bytes: recv, send, and what lies in the queues                         |
 //! | `options`    | getsockopt, setsockopt                                                 |
 //! | `files`      | the descriptor: its number, duplicates, the stdlib's socket            |
+//! | `tcp`        | TCP_INFO, and the typed view of the options                            |
 
 mod connection;
 mod files;
 mod options;
+pub(crate) mod tcp;
 mod transfer;
 
 use std::sync::{Arc, LazyLock, OnceLock};
