@@ -29,6 +29,7 @@ from epollkit.options import (
     ReadOnlyOption,
     SocketOptions,
 )
+from epollkit.zerocopy import Completion, ZeroCopySender
 
 
 def sockets(buffer: bytearray) -> None:
@@ -94,6 +95,14 @@ def options(opened: Socket, stdlib: socket.socket) -> None:
     opened.options.so_linger = 0
     opened.options.tcp_user_timeout = 1.5
     opened.options.ip_local_port_range = PortRange(40000, 41000)
+
+
+def zero_copy(opened: Socket) -> None:
+    sender = ZeroCopySender(opened)
+    assert_type(sender.send(b"x"), int)
+    assert_type(sender.pending, int)
+    assert_type(sender.reap(), list[Completion])
+    assert_type(sender.wait(1.0), list[Completion])
 
 
 def epoll(source: Socket) -> None:
