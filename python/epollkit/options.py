@@ -29,6 +29,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from socket import (
     AF_UNIX,
     IPPROTO_IP,
@@ -141,7 +142,8 @@ class PathMtuDiscovery(enum.IntEnum):
     """As INTERFACE, and larger packets are fragmented here."""
 
 
-class _Codec(NamedTuple, Generic[T]):
+@dataclass(frozen=True, slots=True)
+class _Codec(Generic[T]):
     """How a value is written and read."""
 
     pack: Callable[[str, T], int | bytes]
