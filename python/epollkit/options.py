@@ -7,9 +7,9 @@ else. `SocketOptions.tcp_nodelay` (of the class) is the `Option` itself: its lev
 in `doc` what it does and what people trip on.
 
 Each access is one getsockopt(2) or setsockopt(2) and some Python around it: setting tcp_nodelay
-took 3 times as long as `Socket.setsockopt`, reading it 2.5 times as long as `getsockopt` (1.5 and
-0.9 us more; least of 9 runs). It counts where an option is set for each message (TCP_QUICKACK,
-TCP_CORK).
+took 2.6 times as long as `Socket.setsockopt`, reading it 1.7 times as long as `getsockopt` (1.1 and
+0.4 us more; medians of 9 interleaved runs). It counts where an option is set for each message
+(TCP_QUICKACK, TCP_CORK).
 
 References:
     socket(7) https://man7.org/linux/man-pages/man7/socket.7.html

