@@ -62,4 +62,6 @@ mod _epollkit {
     use crate::py::select::select;
     #[pymodule_export]
     use crate::py::socket::Socket;
+    #[pymodule_export]
+    use crate::py::socket::tcp::TcpInfo;
 }

@@ -11,10 +11,10 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
-from poll_support import signals
 
 from epoll_support import unix_pair
 from epollkit import EpollSelector, aio
+from poll_support import signals
 from support import MUST_ARRIVE
 
 

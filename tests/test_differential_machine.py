@@ -7,11 +7,11 @@ import socket
 from contextlib import suppress
 
 import pytest
-from machine import WEIGHTED, DifferenceError, Tally, difference, search
-from machine_worlds import Ground, Ours, Theirs
 
 import epollkit
 from epollkit import EventFlags
+from machine import WEIGHTED, DifferenceError, Tally, difference, search
+from machine_worlds import Ground, Ours, Theirs
 
 OPERATIONS = 20_000
 PARTS = 8  # each well below the time that a test may take

@@ -18,11 +18,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from poll_support import signals, sleeps, storm
 
 import epollkit
 from epoll_support import tcp_pair, unix_pair
 from epollkit import POLLIN, POLLOUT, POLLPRI, Poll, PollFlags
+from poll_support import signals, sleeps, storm
 from support import MUST_ARRIVE, wait_until
 
 SIDES = pytest.mark.parametrize("make", [select.poll, Poll], ids=["stdlib", "epollkit"])

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from poll_support import signals, sleeps, storm
 
 import epollkit
 from epoll_support import tcp_pair, unix_pair
+from poll_support import signals, sleeps, storm
 from support import MUST_ARRIVE, wait_until
 
 SIDES = pytest.mark.parametrize(

@@ -13,11 +13,11 @@ from selectors import EVENT_READ, EVENT_WRITE, SelectorKey
 from typing import Any
 
 import pytest
-from poll_support import signals, sleeps, storm
 
 import epollkit
 from epoll_support import unix_pair
 from epollkit import ClosedEpollError, EpollSelector
+from poll_support import signals, sleeps, storm
 from support import MUST_ARRIVE, wait_until
 
 BOTH = EVENT_READ | EVENT_WRITE

@@ -76,6 +76,7 @@ from epollkit._epollkit import (
     Peer,
     Poll,
     Socket,
+    TcpInfo,
     __version__,
     connect,
     connect_many,
@@ -90,6 +91,7 @@ from epollkit._epollkit import (
 from epollkit._errors import ClosedEpollError, EpollkitError, HarnessError, WaitTimeout
 from epollkit._flags import EventFlags, PollFlags
 from epollkit._selector import EpollSelector
+from epollkit._tcp_state import TcpState
 
 EPOLLWAKEUP: int = EventFlags.WAKEUP.value
 
@@ -142,6 +144,8 @@ __all__ = [
     "PollFlags",
     "Report",
     "Socket",
+    "TcpInfo",
+    "TcpState",
     "WaitTimeout",
     "__version__",
     "connect",

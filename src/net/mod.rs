@@ -8,6 +8,7 @@ pub mod names;
 pub mod race;
 pub mod resolve;
 pub mod socket;
+pub mod tcp_info;
 
 pub use addr::Addr;
 pub use connect::{Connecting, Options, Progress};
@@ -16,3 +17,4 @@ pub use names::{Names, Settled};
 pub use race::{Lost, Race};
 pub use resolve::{Query, Resolving};
 pub use socket::Socket;
+pub use tcp_info::TcpInfo;

@@ -248,6 +248,17 @@ impl Socket {
         self.call("ioctl(SIOCINQ)", sys::socket::inq)
     }
 
+    /// Whether close(2) may wait: `SO_LINGER` is on, with some time, on a family that heeds it.
+    pub fn lingers(&self) -> bool {
+        if !matches!(self.family, libc::AF_INET | libc::AF_INET6 | libc::AF_VSOCK) {
+            return false;
+        }
+        let mut value = [0; 2 * size_of::<libc::c_int>()]; // struct linger: on, seconds
+        let filled = self.getsockopt(libc::SOL_SOCKET, libc::SO_LINGER, &mut value);
+        let [on, seconds] = [0, 4].map(|at| value[at..at + 4].iter().any(|byte| *byte != 0));
+        filled.is_ok() && on && seconds
+    }
+
     /// listen(2). The kernel caps `backlog` at `net.core.somaxconn`.
     ///
     /// # Errors

@@ -19,6 +19,8 @@ from typing import Any, TypeAlias
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as hypothesis_seed
 from hypothesis import strategies as st
+
+import epollkit
 from machine_worlds import (
     KINDS,
     MISUSES,
@@ -29,8 +31,6 @@ from machine_worlds import (
     Theirs,
     World,
 )
-
-import epollkit
 
 Script: TypeAlias = tuple[str, list[Operation]]
 """How closely to look after each operation, and the operations."""

@@ -19,11 +19,23 @@ from epollkit import (
     Poll,
     PollFlags,
     Socket,
+    TcpInfo,
+    TcpState,
     aio,
     limits,
     load,
     serve,
 )
+from epollkit.options import (
+    MemoryInfo,
+    Option,
+    PathMtuDiscovery,
+    PeerCredentials,
+    PortRange,
+    ReadOnlyOption,
+    SocketOptions,
+)
+from epollkit.zerocopy import Completion, ZeroCopySender
 
 if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike
@@ -70,6 +82,51 @@ def names_and_servers() -> None:
     assert_type(epollkit.fromfd(3, socket.AF_INET, socket.SOCK_STREAM), Socket)
     assert_type(epollkit.has_dualstack_ipv6(), bool)
     assert_type(epollkit.htons(1), int)
+
+
+def tcp_info(opened: Socket) -> None:
+    info = opened.tcp_info()
+    assert_type(info, TcpInfo)
+    assert_type(info.state, TcpState)
+    assert_type(info.size, int)
+    assert_type(info.rtt, int | None)
+    assert_type(info.delivery_rate_app_limited, bool | None)
+    assert_type(bytes(info), bytes)
+    assert_type(info._asdict(), dict[str, Any])
+    assert_type(TcpInfo(bytes(info)), TcpInfo)
+
+
+def options(opened: Socket, stdlib: socket.socket) -> None:
+    assert_type(opened.options, SocketOptions)
+    assert_type(SocketOptions(stdlib).so_keepalive, bool)
+    assert_type(SocketOptions(opened).so_keepalive, bool)
+    assert_type(opened.options.tcp_nodelay, bool)
+    assert_type(opened.options.so_rcvbuf, int)
+    assert_type(opened.options.so_linger, float | None)
+    assert_type(opened.options.so_rcvtimeo, float | None)
+    assert_type(opened.options.so_busy_poll, float)
+    assert_type(opened.options.tcp_congestion, str)
+    assert_type(opened.options.so_bindtodevice, str | None)
+    assert_type(opened.options.so_peercred, PeerCredentials)
+    assert_type(opened.options.so_meminfo, MemoryInfo)
+    assert_type(opened.options.so_domain, socket.AddressFamily)
+    assert_type(opened.options.ip_mtu_discover, PathMtuDiscovery)
+    assert_type(SocketOptions.tcp_nodelay, Option[bool])
+    assert_type(SocketOptions.so_error, ReadOnlyOption[int])
+    assert_type(dict(opened.options), dict[str, object])
+    opened.options.tcp_nodelay = True
+    opened.options.so_linger = None
+    opened.options.so_linger = 0
+    opened.options.tcp_user_timeout = 1.5
+    opened.options.ip_local_port_range = PortRange(40000, 41000)
+
+
+def zero_copy(opened: Socket) -> None:
+    sender = ZeroCopySender(opened)
+    assert_type(sender.send(b"x"), int)
+    assert_type(sender.pending, int)
+    assert_type(sender.reap(), list[Completion])
+    assert_type(sender.wait(1.0), list[Completion])
 
 
 def epoll(source: Socket) -> None:

@@ -23,8 +23,14 @@ pub(super) struct Files {
 }
 
 impl Socket {
-    fn close_now(&self) -> PyResult<()> {
-        match self.inner().close() {
+    fn close_now(&self, py: Python<'_>) -> PyResult<()> {
+        // With SO_LINGER close(2) waits, even in non-blocking mode.
+        let closed = if self.inner().lingers() {
+            py.detach(|| self.inner().close())
+        } else {
+            self.inner().close()
+        };
+        match closed {
             // The peer's reset is no failure of close.
             Err(error) if error.is(libc::ECONNRESET) => Ok(()),
             result => Ok(result?),
@@ -41,12 +47,12 @@ impl Socket {
     ///
     /// Raises:
     ///     OSError: what close(2) says (EIO, ...); the descriptor is gone all the same.
-    pub(super) fn close(&self) -> PyResult<()> {
+    pub(super) fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.files.closing.store(true, Ordering::SeqCst);
         if self.files.open.load(Ordering::SeqCst) > 0 {
             return Ok(());
         }
-        self.close_now()
+        self.close_now(py)
     }
 
     /// Give the open descriptor away; the object is closed from here on.
@@ -205,12 +211,12 @@ impl Socket {
     }
 
     /// The stdlib's name for: one file object of `makefile` less; for `socket.SocketIO`.
-    fn _decref_socketios(&self) -> PyResult<()> {
+    fn _decref_socketios(&self, py: Python<'_>) -> PyResult<()> {
         let less = |open: usize| open.checked_sub(1);
         let order = Ordering::SeqCst;
         let before = self.files.open.fetch_update(order, order, less);
         if before.is_ok_and(|before| before == 1) && self.files.closing.load(order) {
-            return self.close_now();
+            return self.close_now(py);
         }
         Ok(())
     }

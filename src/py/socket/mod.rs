@@ -7,11 +7,13 @@
 //! | `message`    | with addresses and control messages: recvfrom, sendmsg, and many more  |
 //! | `options`    | getsockopt, setsockopt                                                 |
 //! | `files`      | the descriptor: close, duplicates, file objects, the stdlib's socket   |
+//! | `tcp`        | TCP_INFO, and the typed view of the options                            |
 
 mod connection;
 mod files;
 mod message;
 mod options;
+pub(crate) mod tcp;
 mod transfer;
 
 use std::sync::{Arc, LazyLock, OnceLock};
@@ -207,8 +209,8 @@ impl Socket {
     }
 
     #[pyo3(signature = (*_exception: "object") -> "None")]
-    fn __exit__(&self, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
-        self.close()
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.close(py)
     }
 
     fn __repr__(&self) -> String {
