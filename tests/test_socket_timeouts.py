@@ -252,6 +252,23 @@ def test_a_new_timeout_does_not_change_a_wait_under_way(loopback: str) -> None:
         assert received == [b"x"]
 
 
+def ready_and_nothing(loopback: str) -> Callable[[float], object]:
+    """A call on a socket that poll(2) finds ready for it, and that gives EAGAIN all the same."""
+
+    def call(timeout: float) -> object:
+        with tcp(loopback).pair() as (client, server):
+            client.send(b"unread")
+            must_be_readable(server)
+            server.settimeout(timeout)
+            return server.recv(10, socket.MSG_ERRQUEUE)
+
+    return call
+
+
+def test_a_wait_that_brings_nothing_ends_with_its_time(loopback: str) -> None:
+    assert outcome(lambda: ready_and_nothing(loopback)(0.01)) == (TimeoutError, None)
+
+
 # Signals (PEP 475)
 
 
@@ -270,6 +287,15 @@ def alarm_every(
 
 class OwnError(Exception):
     pass
+
+
+@pytest.mark.thread_unsafe(reason="signals are the main thread's")
+def test_a_wait_that_brings_nothing_ends_with_a_signal(loopback: str) -> None:
+    def handler(number: int, frame: FrameType | None) -> None:
+        raise OwnError
+
+    with alarm_every(0.01, handler), pytest.raises(OwnError):
+        ready_and_nothing(loopback)(MUST_ARRIVE)
 
 
 @pytest.mark.thread_unsafe(reason="signals are the main thread's")

@@ -114,10 +114,30 @@ impl<'py> FromPyObject<'_, 'py> for Fileno {
         };
         if fd < 0 {
             return Err(PyValueError::new_err(format!(
-                "negative file descriptor: file descriptor cannot be a negative integer ({fd})"
+                "file descriptor cannot be a negative integer ({fd})"
             )));
         }
         Ok(Self(fd))
+    }
+}
+
+/// A [`Fileno`] for `Socket(fileno=)`, with the stdlib's other words for a negative one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SocketFileno(pub(super) RawFd);
+
+impl<'py> FromPyObject<'_, 'py> for SocketFileno {
+    type Error = PyErr;
+
+    const INPUT_TYPE: PyStaticExpr = hint::FILE_DESCRIPTOR_LIKE;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        match object.extract::<RawFd>() {
+            Ok(fd) if fd < 0 => {
+                let text = format!("negative file descriptor: {fd}");
+                Err(PyValueError::new_err(text))
+            }
+            _ => object.extract().map(|Fileno(fd)| Self(fd)),
+        }
     }
 }
 

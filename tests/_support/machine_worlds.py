@@ -227,13 +227,6 @@ class World:
             raise AbsentError
         return self.ends[name]
 
-    def open_end(self, name: str) -> End:
-        """Not a closed one: see test_a_time_out_of_a_closed_socket_is_ebadf."""
-        end = self.end(name)
-        if end.fileno() < 0:
-            raise AbsentError
-        return end
-
     def put(self, name: str, end: End) -> int:
         """Name a socket. The one that had the name is closed afterwards."""
         before = self.ends.pop(name, None)
@@ -479,14 +472,14 @@ class World:
 
     def timeout(self, name: str, seconds: float | None) -> object:
         """Set a time-out, and 0 again: in the stdlib's world any other might wait."""
-        end = self.open_end(name)
+        end = self.end(name)
         end.settimeout(seconds)
         told = end.gettimeout(), end.getblocking(), end.timeout
         end.settimeout(0)
         return told
 
     def blocking(self, name: str, flag: object) -> object:
-        end = self.open_end(name)
+        end = self.end(name)
         end.setblocking(flag)
         told = end.gettimeout(), end.getblocking()
         end.setblocking(False)
@@ -496,18 +489,12 @@ class World:
         """With a time-out of a millisecond, if it cannot be done at once.
 
         The stdlib waits before it tries (but to connect): an error that is there already, as that
-        of accept on what does not listen, comes after the time-out. Ours tries first. And what is
-        ready and gives EAGAIN all the same (recv for MSG_ERRQUEUE beside data, from a datagram
-        socket after SHUT_RD) ours tries for ever, which is not waited for here.
+        of accept on what does not listen, comes after the time-out. Ours tries first.
         """
-        end = self.open_end(operation[1])
+        end = self.end(operation[1])
         if operation[0] != "connect":
             with suppress(BlockingIOError):
                 return self.call(operation)
-            poller = select.poll()
-            poller.register(end, select.POLLOUT if operation[0] == "send" else select.POLLIN)
-            if poller.poll(0):
-                return "ready, and would have to wait"
         end.settimeout(PATIENCE)
         try:
             return self.call(operation)

@@ -105,7 +105,7 @@ impl Socket {
         family: i32,
         r#type: i32,
         proto: i32,
-        fileno: Option<args::Fileno>,
+        fileno: Option<args::SocketFileno>,
         timeout: Option<Seconds>,
     ) -> PyResult<()> {
         if self.opened.get().is_some() {
