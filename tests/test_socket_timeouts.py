@@ -291,7 +291,7 @@ class OwnError(Exception):
 
 @pytest.mark.thread_unsafe(reason="signals are the main thread's")
 def test_a_wait_that_brings_nothing_ends_with_a_signal(loopback: str) -> None:
-    def handler(number: int, frame: FrameType | None) -> None:
+    def handler(_number: int, _frame: FrameType | None) -> None:
         raise OwnError
 
     with alarm_every(0.01, handler), pytest.raises(OwnError):
