@@ -136,6 +136,28 @@ def test_create_connection_knows_the_stdlibs_word_for_no_time_out(
         assert sock.gettimeout() is None
 
 
+def test_create_connection_raises_the_last_error_or_all_of_them(loopback: str) -> None:
+    with stdlib.socket() as bound:  # and not listening
+        bound.bind((loopback, 0))
+        with pytest.raises(ConnectionRefusedError):
+            stdlib.create_connection(bound.getsockname())
+        with pytest.raises(ExceptionGroup) as caught:
+            stdlib.create_connection(bound.getsockname(), all_errors=True)
+    assert [type(error) for error in caught.value.exceptions] == [ConnectionRefusedError]
+
+
+def test_a_bad_time_out_leaves_no_socket_behind(listener: stdlib.socket) -> None:
+    with pytest.raises(ValueError, match="out of range"):
+        stdlib.create_connection(listener.getsockname(), -1.0)
+
+
+def test_fromfd_leaves_the_descriptors_blocking_mode_alone() -> None:
+    with REAL_SOCKET() as theirs:
+        theirs.setblocking(False)
+        with stdlib.fromfd(theirs.fileno(), theirs.family, theirs.type):
+            assert not os.get_blocking(theirs.fileno())
+
+
 def test_isinstance_takes_the_stdlibs_sockets_for_ours() -> None:
     with REAL_SOCKET() as theirs, stdlib.socket() as ours:
         assert isinstance(theirs, stdlib.socket)

@@ -116,7 +116,7 @@ class socket(Socket, metaclass=ABCMeta):  # noqa: N801 - the standard library's 
         if self.closed:
             return
         try:
-            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=1)
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
         finally:
             os.close(self.detach())
 
@@ -141,7 +141,9 @@ class socket(Socket, metaclass=ABCMeta):  # noqa: N801 - the standard library's 
             accept(2) https://man7.org/linux/man-pages/man2/accept.2.html
         """
         descriptor, address = self._accept()
-        return socket(self.family, self.type, self.proto, fileno=descriptor), address
+        accepted = socket(self.family, self.type, self.proto, fileno=descriptor)
+        _settle(accepted)
+        return accepted, address
 
     def dup(self) -> Self:
         """Another descriptor of the same open socket, as an object of the same class and time-out.
@@ -167,16 +169,23 @@ def _first_timeout(kind: int) -> float | None:
     return _socket_module.getdefaulttimeout()
 
 
+def _settle(sock: socket) -> None:
+    """Make the descriptor blocking if the time-out is None: epollkit makes them O_NONBLOCK."""
+    sock.settimeout(sock.gettimeout())
+
+
 def _adopt(made: Socket) -> socket:
     """The same descriptor in a `socket` with the default time-out."""
-    return socket(made.family, made.type, made.proto, fileno=made.detach())
+    adopted = socket(made.family, made.type, made.proto, fileno=made.detach())
+    _settle(adopted)
+    return adopted
 
 
-def fromfd(fd: FileDescriptorLike, family: int, type: int, proto: int = 0) -> socket:  # noqa: A002
+def fromfd(fd: int, family: int, type: int, proto: int = 0) -> socket:  # noqa: A002
     """F_DUPFD_CLOEXEC: a socket on a duplicate of a descriptor.
 
     Args:
-        fd: an open descriptor; it stays the caller's.
+        fd: an open descriptor; it stays the caller's, and blocking or not as it is.
         family: AF_*, as `socket` takes it.
         type: SOCK_*.
         proto: protocol number.
@@ -184,7 +193,12 @@ def fromfd(fd: FileDescriptorLike, family: int, type: int, proto: int = 0) -> so
     Raises:
         OSError: EBADF, EMFILE.
     """
-    return _adopt(epollkit.fromfd(fd, family, type, proto))
+    descriptor = os.dup(fd)
+    try:
+        return socket(family, type, proto, descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def socketpair(
@@ -256,6 +270,9 @@ def create_connection(
 ) -> socket:
     """Connect to a host and a port: its addresses are tried one after the other.
 
+    `epollkit.create_connection` lets them race, within one time-out; this is the standard
+    library's, address by address.
+
     Args:
         address: (host, port).
         timeout: seconds for each attempt, and from then on the socket's time-out; None for ever;
@@ -269,13 +286,33 @@ def create_connection(
         OSError: ENETUNREACH, EHOSTUNREACH, ...
         socket.gaierror: the name is not known.
     """
-    if timeout is _DEFAULT_TIMEOUT:
-        timeout = _socket_module.getdefaulttimeout()
-    made = _adopt(
-        epollkit.create_connection(address, timeout, source_address, all_errors=all_errors)
-    )
-    made.settimeout(timeout)
-    return made
+    host, port = address
+    errors: list[OSError] = []
+    found = _socket_module.getaddrinfo(host, port, 0, _socket_module.SOCK_STREAM)
+    for family, kind, proto, _, where in found:
+        try:
+            sock = socket(family, kind, proto)
+            try:
+                if timeout is not _DEFAULT_TIMEOUT:
+                    sock.settimeout(timeout)
+                if source_address:
+                    sock.bind(source_address)
+                sock.connect(where)
+            except BaseException:
+                sock.close()
+                raise
+        except OSError as error:
+            errors.append(error)
+        else:
+            return sock
+    if not errors:
+        raise OSError("getaddrinfo returns an empty list")
+    try:
+        if all_errors:
+            raise ExceptionGroup("create_connection failed", errors)
+        raise errors[-1]
+    finally:
+        errors.clear()  # an error refers to this frame, and the frame to its errors
 
 
 class Patch:
