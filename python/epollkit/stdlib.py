@@ -26,12 +26,12 @@ from abc import ABCMeta
 from typing import TYPE_CHECKING, Any
 
 import epollkit
-from epollkit import Epoll, EpollSelector, Poll, Socket, select
+from epollkit import Epoll, EpollSelector, Poll, Socket, _files, select
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import ModuleType, TracebackType
-    from typing import Self
+    from typing import BinaryIO, Self
 
     from _typeshed import FileDescriptorLike
 
@@ -58,6 +58,8 @@ poll = Poll
 DefaultSelector = EpollSelector
 """`selectors.DefaultSelector`."""
 
+_NOT_IN_THE_KERNEL: type[Exception] = vars(_files)["_NotInTheKernelError"]
+_GIVE_UP: type[Exception] = vars(_socket_module)["_GiveupOnSendfile"]
 _DEFAULT_TIMEOUT: Any = vars(_socket_module)["_GLOBAL_DEFAULT_TIMEOUT"]
 """What callers of `socket.create_connection` pass for "none given"; http.client does."""
 
@@ -154,6 +156,21 @@ class socket(Socket, metaclass=ABCMeta):  # noqa: N801 - the standard library's 
         twin = self.__class__(self.family, self.type, self.proto, fileno=super().dup().detach())
         twin.settimeout(self.gettimeout())
         return twin
+
+    # Private, but what overrides `sendfile` calls one of them: ssl.SSLSocket does of its own.
+
+    def _sendfile_use_sendfile(
+        self, file: BinaryIO, offset: int = 0, count: int | None = None
+    ) -> int:
+        """`sendfile` by sendfile(2) alone; `socket._GiveupOnSendfile` where that cannot be."""
+        try:
+            return _files.send_in_the_kernel(self, file, offset, count)
+        except _NOT_IN_THE_KERNEL as error:
+            raise _GIVE_UP(error) from None
+
+    def _sendfile_use_send(self, file: BinaryIO, offset: int = 0, count: int | None = None) -> int:
+        """`sendfile` by read(2) and send(2) alone."""
+        return _files.send_by_reading(self, file, offset, count)
 
 
 socket.register(_socket_module.SocketType)
