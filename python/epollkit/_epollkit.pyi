@@ -759,7 +759,8 @@ class Socket:
         type: SOCK_STREAM (the default), SOCK_DGRAM, ...; SOCK_CLOEXEC is always on, and
             SOCK_NONBLOCK means a time-out of 0.0.
         proto: protocol number; 0, the default, is the family's own.
-        fileno: take over this open descriptor instead; the object closes it.
+        fileno: take over this open descriptor instead; the object closes it. With a time-out it is
+            put into non-blocking mode; with None its mode, which others may share, is left as it is.
         timeout: seconds that a call may wait; 0.0 never, None for ever.
 
     Raises:
@@ -1281,6 +1282,9 @@ class Socket:
     def sendmmsg(self, /, messages: Iterable[ReadableBuffer | tuple[ReadableBuffer, tuple[Any, ...] | str | ReadableBuffer | None] | tuple[ReadableBuffer, tuple[Any, ...] | str | ReadableBuffer | None, Iterable[tuple[int, int, ReadableBuffer]]]], flags: SupportsIndex = 0) -> int:
         """
         sendmmsg(2): send many datagrams with as few system calls as that takes.
+
+        On UDP, neighbours of one size and address also go through the kernel's stack together
+        (UDP_SEGMENT); they arrive as they would have alone.
 
         Args:
             messages: an iterable; each message is (data, address), (data, address, ancdata) as for

@@ -3,6 +3,7 @@
 import io
 import os
 import socket
+from collections.abc import Callable
 from typing import Any, BinaryIO, Literal, cast
 
 from epollkit._epollkit import Socket
@@ -14,8 +15,12 @@ _MOST = 2**30
 """Bytes for one sendfile(2), which itself takes no more than 2 GiB."""
 
 
-class _NotInTheKernelError(Exception):
+class NotInTheKernelError(Exception):
     """The file is none that sendfile(2) takes, and nothing was sent yet."""
+
+
+_raw_file: Callable[[Socket, Literal["r", "w", "rw"]], socket.SocketIO]
+_raw_file = socket.SocketIO  # type: ignore[assignment] # its stub asks for the stdlib's class
 
 
 def makefile(
@@ -25,7 +30,7 @@ def makefile(
 
     The raw file is the stdlib's own: it asks no more of a socket than ours has.
     """
-    if not set(mode) <= {"r", "w", "b"}:
+    if mode.strip("rwb"):
         raise ValueError(f"invalid mode {mode!r} (only r, w, b allowed)")
     binary = "b" in mode
     if buffering == 0 and not binary:
@@ -34,7 +39,7 @@ def makefile(
     writing = "w" in mode
     reading = "r" in mode or not writing
     raw_mode: Literal["r", "w", "rw"] = "rw" if reading and writing else "r" if reading else "w"
-    raw = socket.SocketIO(cast("socket.socket", sock), raw_mode)
+    raw = _raw_file(sock, raw_mode)
     sock._io_refs += 1  # noqa: SLF001 - SocketIO gives it back when it is closed
     if size == 0:
         return raw
@@ -58,20 +63,20 @@ def sendfile(sock: Socket, file: BinaryIO, offset: int = 0, count: int | None = 
     """See `Socket.sendfile`."""
     try:
         return send_in_the_kernel(sock, file, offset, count)
-    except _NotInTheKernelError:
+    except NotInTheKernelError:
         return send_by_reading(sock, file, offset, count)
 
 
 def send_in_the_kernel(
     sock: Socket, file: BinaryIO, offset: int = 0, count: int | None = None
 ) -> int:
-    """Send with sendfile(2); `_NotInTheKernelError` where that cannot be."""
+    """Send with sendfile(2); `NotInTheKernelError` where that cannot be."""
     _check(sock, file, count)
     try:
         fd = file.fileno()
         size = os.fstat(fd).st_size
     except (AttributeError, io.UnsupportedOperation, OSError):
-        raise _NotInTheKernelError from None
+        raise NotInTheKernelError from None
     if not size:
         return 0  # As the stdlib has it: what has no size, such as a file in /proc, is empty.
     sent = 0
@@ -82,7 +87,7 @@ def send_in_the_kernel(
                 step = sock._sendfile(fd, offset + sent, wanted)  # noqa: SLF001 - made for here
             except OSError as error:
                 if sent == 0 and _is_about_the_file(error):
-                    raise _NotInTheKernelError from error
+                    raise NotInTheKernelError from error
                 raise
             if step == 0:
                 break

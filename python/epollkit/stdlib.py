@@ -58,7 +58,6 @@ poll = Poll
 DefaultSelector = EpollSelector
 """`selectors.DefaultSelector`."""
 
-_NOT_IN_THE_KERNEL: type[Exception] = vars(_files)["_NotInTheKernelError"]
 _GIVE_UP: type[Exception] = vars(_socket_module)["_GiveupOnSendfile"]
 _DEFAULT_TIMEOUT: Any = vars(_socket_module)["_GLOBAL_DEFAULT_TIMEOUT"]
 """What callers of `socket.create_connection` pass for "none given"; http.client does."""
@@ -165,7 +164,7 @@ class socket(Socket, metaclass=ABCMeta):  # noqa: N801 - the standard library's 
         """`sendfile` by sendfile(2) alone; `socket._GiveupOnSendfile` where that cannot be."""
         try:
             return _files.send_in_the_kernel(self, file, offset, count)
-        except _NOT_IN_THE_KERNEL as error:
+        except _files.NotInTheKernelError as error:
             raise _GIVE_UP(error) from None
 
     def _sendfile_use_send(self, file: BinaryIO, offset: int = 0, count: int | None = None) -> int:

@@ -7,6 +7,7 @@ pub mod dialer;
 pub mod names;
 pub mod race;
 pub mod resolve;
+pub mod segments;
 pub mod socket;
 pub mod tcp_info;
 

@@ -259,6 +259,13 @@ impl Socket {
         filled.is_ok() && on && seconds
     }
 
+    /// Whether this is a UDP socket.
+    pub fn is_udp(&self) -> bool {
+        matches!(self.family, libc::AF_INET | libc::AF_INET6)
+            && self.kind == libc::SOCK_DGRAM
+            && matches!(self.protocol, 0 | libc::IPPROTO_UDP)
+    }
+
     /// listen(2). The kernel caps `backlog` at `net.core.somaxconn`.
     ///
     /// # Errors

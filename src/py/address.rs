@@ -1,6 +1,8 @@
 //! Addresses: from the stdlib's tuples and names to the core's [`Addr`], and back.
 
+use std::ffi::{OsStr, OsString};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use pyo3::exceptions::{PyOSError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::inspect::PyStaticExpr;
@@ -230,8 +232,7 @@ fn host_name(host: &Bound<'_, PyAny>) -> PyResult<String> {
 /// abstract.
 fn unix_name(name: &Bound<'_, PyAny>) -> PyResult<Addr> {
     let name = if name.is_instance_of::<PyString>() {
-        let encoded = name.py().import("os")?.call_method1("fsencode", (name,))?;
-        encoded.cast::<PyBytes>()?.as_bytes().to_vec()
+        name.extract::<OsString>()?.into_vec() // in the file system encoding
     } else {
         Data::get(name)?.to_vec()
     };
@@ -263,9 +264,7 @@ pub(super) fn address_to_py<'py>(
             Ok(parts.into_pyobject(py)?.into_any())
         }
         Some(Addr::Unix(name)) if name.first() == Some(&0) => Ok(PyBytes::new(py, name).into_any()),
-        Some(Addr::Unix(path)) => py
-            .import("os")?
-            .call_method1("fsdecode", (PyBytes::new(py, path),)),
+        Some(Addr::Unix(path)) => Ok(OsStr::from_bytes(path).into_pyobject(py)?.into_any()),
         Some(Addr::Other(bytes)) => families::decode(py, bytes),
         None => Ok(py.None().into_bound(py)),
     }

@@ -60,12 +60,28 @@ impl<'py> FromPyObject<'_, 'py> for Seconds {
             return Ok(Self::Negative);
         }
         // Up, as CPython rounds time-outs: what is more than nothing must not become nothing.
-        let nanoseconds = (seconds.fract() * 1e9).ceil() / 1e9;
-        Duration::try_from_secs_f64(seconds.trunc() + nanoseconds)
-            .map_err(|_| out_of_range())
-            .and_then(Self::within_range)
+        let whole = seconds.trunc();
+        if !(0.0..MOST_SECONDS).contains(&whole) {
+            return Err(out_of_range());
+        }
+        let nanoseconds = ((seconds - whole) * 1e9).ceil();
+        let length = Duration::from_secs(count(whole)) + Duration::from_nanos(count(nanoseconds));
+        Self::within_range(length)
     }
 }
+
+/// A whole number that is known to be in range.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "whole, not negative, below 2**63"
+)]
+fn count(number: f64) -> u64 {
+    number as u64
+}
+
+/// What CPython's 64 bits of nanoseconds hold, in seconds.
+const MOST_SECONDS: f64 = 9_223_372_036.0;
 
 fn out_of_range() -> PyErr {
     PyOverflowError::new_err("timeout out of range: at most 292 years")

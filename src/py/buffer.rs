@@ -10,18 +10,25 @@
 
 use std::io;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 use std::ptr;
 
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyBufferError, PyTypeError};
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
 
+use smallvec::SmallVec;
 use socket2::SockAddr;
 
+use crate::net::{control, segments};
 use crate::sys;
 use crate::sys::message::{Outgoing, Received};
+
+/// So many buffers of one message need no allocation.
+pub(super) const FEW: usize = 4;
 
 /// Memory of a live export: readable, and writable if it came from a [`Room`].
 #[derive(Clone, Copy, Debug)]
@@ -127,28 +134,99 @@ pub(super) fn sendmsg(
     control: &[u8],
     flags: i32,
 ) -> io::Result<usize> {
-    let parts: Vec<libc::iovec> = spans.iter().map(|span| span.iovec()).collect();
+    let parts: SmallVec<[libc::iovec; FEW]> = spans.iter().map(|span| span.iovec()).collect();
     // SAFETY: each span's export is alive and has these bytes.
     unsafe { sys::message::sendmsg(fd, &parts, to, control, flags) }
 }
 
-/// sendmmsg(2) of one span each.
+/// One datagram for [`sendmmsg`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Datagram<'message> {
+    pub(super) data: Span<'message>,
+    /// Which of the addresses; `None` is the peer.
+    pub(super) to: Option<usize>,
+    pub(super) control: &'message [u8],
+}
+
+/// sendmmsg(2); how many datagrams were sent. With `segment` (on UDP sockets) runs of equal ones go
+/// as one, see `net::segments`; where the kernel refuses that, each goes alone.
 pub(super) fn sendmmsg(
     fd: BorrowedFd<'_>,
-    messages: &[(Span<'_>, Option<&SockAddr>, &[u8])],
+    datagrams: &[Datagram<'_>],
+    addresses: &[SockAddr],
+    segment: bool,
     flags: i32,
 ) -> io::Result<usize> {
-    let outgoing: Vec<Outgoing<'_>> = messages
+    let datagrams = &datagrams[..datagrams.len().min(sys::message::MOST)];
+    let alone = || vec![1; datagrams.len()];
+    if !segment {
+        return send_runs(fd, datagrams, addresses, &alone(), flags);
+    }
+    let seen: Vec<segments::Datagram> = datagrams
         .iter()
-        .take(sys::message::MOST)
-        .map(|&(span, to, control)| Outgoing {
-            part: span.iovec(),
-            to,
-            control,
+        .map(|datagram| segments::Datagram {
+            length: datagram.data.len(),
+            to: datagram.to,
+            control: !datagram.control.is_empty(),
+        })
+        .collect();
+    match send_runs(fd, datagrams, addresses, &segments::runs(&seen), flags) {
+        Err(error) if refuses_segments(&error) => {
+            send_runs(fd, datagrams, addresses, &alone(), flags)
+        }
+        result => result,
+    }
+}
+
+/// What says that the device, the route or the kernel cannot do it; or that the datagram itself is
+/// wrong, which it then says again.
+fn refuses_segments(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EINVAL | libc::EIO | libc::EMSGSIZE | libc::EOPNOTSUPP | libc::ENOPROTOOPT)
+    )
+}
+
+fn send_runs(
+    fd: BorrowedFd<'_>,
+    datagrams: &[Datagram<'_>],
+    addresses: &[SockAddr],
+    runs: &[usize],
+    flags: i32,
+) -> io::Result<usize> {
+    let parts: Vec<libc::iovec> = datagrams.iter().map(|one| one.data.iovec()).collect();
+    let mut first = 0;
+    let firsts = runs.iter().map(|length| {
+        let at = first;
+        first += length;
+        (at, *length)
+    });
+    let sizes: Vec<(usize, usize, Vec<u8>)> = firsts
+        .map(|(at, length)| {
+            let mut control = Vec::new();
+            if length > 1 {
+                let size = u16::try_from(datagrams[at].data.len()).unwrap_or(0);
+                let value = size.to_ne_bytes();
+                control::append(&mut control, (libc::SOL_UDP, libc::UDP_SEGMENT, &value));
+            }
+            (at, length, control)
+        })
+        .collect();
+    let outgoing: Vec<Outgoing<'_>> = sizes
+        .iter()
+        .map(|(at, length, control)| Outgoing {
+            parts: &parts[*at..at + length],
+            to: datagrams[*at].to.and_then(|to| addresses.get(to)),
+            control: if *length > 1 {
+                control
+            } else {
+                datagrams[*at].control
+            },
         })
         .collect();
     // SAFETY: each span's export is alive and has these bytes.
-    unsafe { sys::message::sendmmsg(fd, &outgoing, flags) }
+    let sent = unsafe { sys::message::sendmmsg(fd, &outgoing, flags) }?;
+    Ok(runs.iter().take(sent).sum())
 }
 
 /// recvmsg(2), scattering over all the rooms.
@@ -158,7 +236,7 @@ pub(super) fn recvmsg(
     control: &mut [u8],
     flags: i32,
 ) -> io::Result<Received> {
-    let mut parts: Vec<libc::iovec> = rooms.iter().map(|room| room.0.iovec()).collect();
+    let mut parts: SmallVec<[libc::iovec; FEW]> = rooms.iter().map(|room| room.0.iovec()).collect();
     // SAFETY: each room's export is alive, writable, and has these bytes.
     unsafe { sys::message::recvmsg(fd, &mut parts, control, flags) }
 }
@@ -255,5 +333,39 @@ impl Room {
     /// The room, for as long as it is exported.
     pub(super) fn span(&self) -> Writable<'_> {
         Writable(Span::new(self.0.buf_ptr().cast(), self.0.len_bytes()))
+    }
+}
+
+/// `bytes` that nobody has seen yet, to be received into.
+#[derive(Debug)]
+pub(super) struct NewBytes<'py> {
+    object: Bound<'py, PyBytes>,
+    size: usize,
+}
+
+impl<'py> NewBytes<'py> {
+    /// `size` bytes without a value.
+    pub(super) fn new(py: Python<'py>, size: usize) -> PyResult<Self> {
+        let length = isize::try_from(size).unwrap_or(isize::MAX);
+        // SAFETY: NULL asks for bytes without a value; the result is a new object, or NULL with an
+        // exception set.
+        let raw = unsafe { ffi::PyBytes_FromStringAndSize(ptr::null(), length) };
+        // SAFETY: as just said.
+        let object = unsafe { Bound::from_owned_ptr_or_err(py, raw) }?;
+        let object = object.cast_into::<PyBytes>()?;
+        Ok(Self { object, size })
+    }
+
+    /// All of it.
+    pub(super) fn memory(&mut self) -> &mut [MaybeUninit<u8>] {
+        // SAFETY: a bytes object.
+        let start = unsafe { ffi::PyBytes_AsString(self.object.as_ptr()) };
+        // SAFETY: `size` bytes of an object that only `self` has, as long as it is borrowed.
+        unsafe { std::slice::from_raw_parts_mut(start.cast(), self.size) }
+    }
+
+    /// The object, if so many bytes have been received that each has its value.
+    pub(super) fn whole(self, received: usize) -> Option<Bound<'py, PyBytes>> {
+        (received == self.size).then_some(self.object)
     }
 }

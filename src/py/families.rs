@@ -13,11 +13,12 @@
 //!
 //! Any other family's address comes as (family, bytes).
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use pyo3::exceptions::{PyOSError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::{PyBytes, PyString, PyTuple};
 
 use super::buffer::Data;
 use crate::error::{Error, Op};
@@ -220,8 +221,7 @@ fn qipcrtr(parts: &[Bound<'_, PyAny>]) -> PyResult<Vec<u8>> {
 
 /// An interface's number; the empty name is 0, any.
 fn interface(name: &Bound<'_, PyAny>) -> PyResult<u32> {
-    let encoded = name.py().import("os")?.call_method1("fsencode", (name,))?;
-    let name = CString::new(encoded.cast::<PyBytes>()?.as_bytes())
+    let name = CString::new(name.extract::<OsString>()?.into_vec())
         .map_err(|_| PyValueError::new_err("embedded null byte"))?;
     if name.is_empty() {
         return Ok(0);
@@ -273,10 +273,9 @@ pub(super) fn decode<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, 
     Ok(tuple.into_any())
 }
 
-fn interface_name(py: Python<'_>, index: u32) -> PyResult<Bound<'_, PyAny>> {
+fn interface_name(py: Python<'_>, index: u32) -> PyResult<Bound<'_, PyString>> {
     let name = if_indextoname(index).unwrap_or_default();
-    py.import("os")?
-        .call_method1("fsdecode", (PyBytes::new(py, &name),))
+    Ok(OsStr::from_bytes(&name).into_pyobject(py)?)
 }
 
 fn byte(bytes: &[u8], at: usize) -> u8 {

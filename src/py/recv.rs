@@ -6,45 +6,53 @@ use pyo3::exceptions::{PyMemoryError, PyOSError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use super::buffer::NewBytes;
 use super::objects::PairIterator;
 use crate::net::Socket;
 use crate::sys::filling::Filling;
 
 /// How much `drain` reads at a time, and up to where `recv` reads into little stack.
 const SCRATCH: usize = 4096;
-/// Up to here `recv` reads into the stack; beyond, into memory of the size asked for.
-const LARGE_SCRATCH: usize = 64 * 1024;
+/// Up to here `recv` reads into the stack: what comes is mostly less than what is asked for, and a
+/// copy of that is cheaper than memory for all. Beyond, it reads into the object.
+const LARGE_SCRATCH: usize = 16 * 1024;
 
-/// Runs `receive` with memory for `size` bytes: `bytes` cannot shrink, and zero-filling it would cost
-/// more than the copy of what did arrive.
+/// Runs `receive` with memory for `size` bytes, and makes `bytes` of what it has filled: of little
+/// stack for small sizes, else in an object's own memory, which is copied from only if less came.
 #[inline]
-pub(super) fn with_memory<R>(
+pub(super) fn receive_bytes<R>(
+    py: Python<'_>,
     size: usize,
     receive: impl FnOnce(&mut Filling<'_>) -> PyResult<R>,
-) -> PyResult<R> {
+) -> PyResult<(Bound<'_, PyBytes>, R)> {
     if size <= SCRATCH {
         let mut scratch = [MaybeUninit::uninit(); SCRATCH];
-        return receive(&mut Filling::over(&mut scratch[..size]));
+        let mut memory = Filling::over(&mut scratch[..size]);
+        let result = receive(&mut memory)?;
+        return Ok((PyBytes::new(py, memory.filled()), result));
     }
-    with_large_memory(size, receive)
+    receive_large(py, size, receive)
 }
 
 #[inline(never)]
-#[expect(
-    clippy::large_stack_arrays,
-    reason = "64 KiB of a thread's 8 MiB, for as long as one call"
-)]
-fn with_large_memory<R>(
+fn receive_large<R>(
+    py: Python<'_>,
     size: usize,
     receive: impl FnOnce(&mut Filling<'_>) -> PyResult<R>,
-) -> PyResult<R> {
+) -> PyResult<(Bound<'_, PyBytes>, R)> {
     if size <= LARGE_SCRATCH {
         let mut scratch = [MaybeUninit::uninit(); LARGE_SCRATCH];
-        return receive(&mut Filling::over(&mut scratch[..size]));
+        let mut memory = Filling::over(&mut scratch[..size]);
+        let result = receive(&mut memory)?;
+        return Ok((PyBytes::new(py, memory.filled()), result));
     }
-    let mut room = Vec::new();
-    room.try_reserve_exact(size).map_err(|_| no_room(size))?;
-    receive(&mut Filling::over(&mut room.spare_capacity_mut()[..size]))
+    let mut bytes = NewBytes::new(py, size)?;
+    let mut memory = Filling::over(bytes.memory());
+    let result = receive(&mut memory)?;
+    let received = memory.filled().len();
+    let part = (received < size).then(|| PyBytes::new(py, memory.filled()));
+    let data = part.or_else(|| bytes.whole(received));
+    Ok((data.ok_or_else(|| no_room(size))?, result))
 }
 
 /// There is no memory for what was asked for.

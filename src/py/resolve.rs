@@ -229,9 +229,9 @@ pub(crate) fn gethostbyname(
             PyTypeError::new_err(format!("gethostbyname() argument 1 {expected}, not {kind}"))
         })
         .and_then(|name| {
-            let kind = kind_of(&host.0);
             let expected = "must be encoded string without null bytes";
             CString::new(name).map_err(|_| {
+                let kind = kind_of(&host.0);
                 PyTypeError::new_err(format!("gethostbyname() argument 1 {expected}, not {kind}"))
             })
         })?;
@@ -317,15 +317,19 @@ fn numeric_address(given: &Bound<'_, PyAny>) -> PyResult<SocketAddr> {
     let host = tuple.get_item(0)?;
     let host = host.cast::<PyString>().map_err(|_| illegal())?.to_str()?;
     let port = tuple.get_item(1)?.extract::<i32>()?;
-    let number = |at: usize| {
-        tuple
-            .get_item(at)
-            .map_or(Ok(Mask(0)), |item| item.extract())
+    let number = |at: usize| -> PyResult<u32> {
+        if at >= tuple.len() {
+            return Ok(0);
+        }
+        tuple.get_item(at)?.extract().map(|Mask(number)| number)
     };
-    let (Mask(flow), Mask(scope)) = (number(2)?, number(3)?);
+    let (flow, scope) = (number(2)?, number(3)?);
     if flow > 0x000f_ffff {
         let text = "getnameinfo(): flowinfo must be 0-1048575.";
         return Err(PyOverflowError::new_err(text));
+    }
+    if let (2, Ok(ip), Ok(port)) = (tuple.len(), host.parse::<Ipv4Addr>(), u16::try_from(port)) {
+        return Ok(SocketAddr::new(ip.into(), port));
     }
     let query = Query {
         host: Some(
@@ -364,7 +368,12 @@ pub(super) fn host_or_none(op: &str, host: &Bound<'_, PyAny>) -> PyResult<Option
 
 /// The bytes of `str` (IDNA-encoded), `bytes` or `bytearray`; None for another type.
 fn encoded(name: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
-    if name.is_instance_of::<PyString>() {
+    if let Ok(text) = name.cast::<PyString>() {
+        if let Ok(text) = text.to_str()
+            && is_plain(text)
+        {
+            return Ok(Some(text.as_bytes().to_vec()));
+        }
         return name
             .call_method1("encode", ("idna",))?
             .extract::<Vec<u8>>()
@@ -377,6 +386,13 @@ fn encoded(name: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
         .cast::<PyByteArray>()
         .ok()
         .map(PyByteArrayMethods::to_vec))
+}
+
+/// Whether IDNA leaves the name as it is: ASCII, with labels of 1 to 63 letters (RFC 3490).
+fn is_plain(name: &str) -> bool {
+    let mut labels = name.rsplit('.');
+    let last = labels.next().unwrap_or("");
+    name.is_ascii() && last.len() < 64 && labels.all(|label| (1..64).contains(&label.len()))
 }
 
 /// A service as getaddrinfo(3) takes it: its name or its number, as text.

@@ -49,6 +49,22 @@ impl Timeout {
             .ok()
             .map(Duration::from_nanos)
     }
+
+    /// The same as Python counts it.
+    #[inline]
+    #[expect(clippy::cast_precision_loss, reason = "as CPython converts it")]
+    pub(super) fn seconds(&self) -> Option<f64> {
+        match self.0.load(Ordering::Relaxed) {
+            FOREVER => None,
+            nanos => Some(nanos as f64 / 1e9),
+        }
+    }
+
+    /// Whether no call may wait.
+    #[inline]
+    pub(super) fn is_zero(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
 }
 
 /// A transfer of bytes: which call, which way, with which MSG_* flags.

@@ -8,7 +8,7 @@
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use super::cvt;
@@ -82,6 +82,8 @@ pub enum Closed {
 #[derive(Debug)]
 pub struct FdCell {
     slot: RwLock<Option<Arc<Fd>>>,
+    /// The number, for eyes that need no lock: nothing is done with it here.
+    number: AtomicI32,
     /// The number was given away: it may well be open still, only not through this cell.
     detached: AtomicBool,
 }
@@ -90,6 +92,7 @@ impl FdCell {
     /// An open cell.
     pub fn new(fd: OwnedFd) -> Self {
         Self {
+            number: AtomicI32::new(fd.as_raw_fd()),
             slot: RwLock::new(Some(Arc::new(Fd::from(fd)))),
             detached: AtomicBool::new(false),
         }
@@ -99,6 +102,7 @@ impl FdCell {
     pub fn closed() -> Self {
         Self {
             slot: RwLock::new(None),
+            number: AtomicI32::new(-1),
             detached: AtomicBool::new(false),
         }
     }
@@ -126,8 +130,9 @@ impl FdCell {
     }
 
     /// The number, for the caller's eyes; -1 once closed, as the stdlib has it.
+    #[inline]
     pub fn raw(&self) -> RawFd {
-        self.read().as_ref().map_or(-1, |fd| fd.raw)
+        self.number.load(Ordering::Acquire)
     }
 
     /// Whether `close` or `detach` has happened.
@@ -160,10 +165,9 @@ impl FdCell {
     }
 
     fn take(&self) -> Option<Arc<Fd>> {
-        self.slot
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
+        self.number.store(-1, Ordering::Release);
+        slot.take()
     }
 
     #[inline]

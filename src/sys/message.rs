@@ -141,7 +141,9 @@ pub unsafe fn recvmsg(
         header.msg_controllen = as_c(control.len());
     }
     // SAFETY: the caller's promise for the parts; all else in the header is live and its length.
-    let length = cvt_len(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut header, flags) })?;
+    let length = cvt_len(unsafe {
+        libc::syscall(libc::SYS_recvmsg, fd.as_raw_fd(), &raw mut header, flags)
+    })?;
     Ok(Received {
         length,
         control: as_c(header.msg_controllen),
@@ -193,19 +195,16 @@ pub unsafe fn sendmsg(
     // SAFETY: the caller's promise for the parts; all else in the header is live and its length,
     // and the kernel writes through none of its pointers.
     cvt_len(unsafe {
-        libc::sendmsg(
-            fd.as_raw_fd(),
-            &raw const header,
-            flags | libc::MSG_NOSIGNAL,
-        )
+        let flags = flags | libc::MSG_NOSIGNAL;
+        libc::syscall(libc::SYS_sendmsg, fd.as_raw_fd(), &raw const header, flags)
     })
 }
 
 /// One message for [`sendmmsg`].
 #[derive(Debug)]
 pub struct Outgoing<'message> {
-    /// Its bytes.
-    pub part: libc::iovec,
+    /// Its bytes, one part after the other.
+    pub parts: &'message [libc::iovec],
     /// Where to, unless the socket is connected.
     pub to: Option<&'message SockAddr>,
     /// Its control messages.
@@ -221,7 +220,7 @@ pub struct Outgoing<'message> {
 ///
 /// # Safety
 ///
-/// Each message's part must stay valid for reads during the call.
+/// Each message's parts must stay valid for reads during the call.
 pub unsafe fn sendmmsg(
     fd: BorrowedFd<'_>,
     messages: &[Outgoing<'_>],
@@ -231,11 +230,7 @@ pub unsafe fn sendmmsg(
         .iter()
         .take(MOST)
         .map(|message| libc::mmsghdr {
-            msg_hdr: outgoing(
-                std::slice::from_ref(&message.part),
-                message.to,
-                message.control,
-            ),
+            msg_hdr: outgoing(message.parts, message.to, message.control),
             msg_len: 0,
         })
         .collect();

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 
 use super::Socket;
 use crate::error::{Error, Op};
@@ -127,10 +128,10 @@ impl Socket {
         errors: Option<&str>,
         newline: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let arguments = (slf, mode, buffering, encoding, errors, newline);
-        slf.py()
-            .import("epollkit._files")?
-            .call_method1("makefile", arguments)
+        static MAKEFILE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        MAKEFILE
+            .import(slf.py(), "epollkit._files", "makefile")?
+            .call1((slf, mode, buffering, encoding, errors, newline))
     }
 
     /// Send a file: sendfile(2) for a regular one, which never copies it to this process, else by
@@ -158,9 +159,10 @@ impl Socket {
         offset: i64,
         count: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        slf.py()
-            .import("epollkit._files")?
-            .call_method1("sendfile", (slf, file, offset, count))
+        static SENDFILE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        SENDFILE
+            .import(slf.py(), "epollkit._files", "sendfile")?
+            .call1((slf, file, offset, count))
     }
 
     /// sendfile(2) of the descriptor `fd`, waiting as the time-out has it until something is sent,

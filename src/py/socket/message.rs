@@ -4,6 +4,7 @@ use pyo3::exceptions::{PyRuntimeWarning, PyTypeError, PyValueError};
 use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
+use smallvec::SmallVec;
 use socket2::SockAddr;
 
 use super::Socket;
@@ -12,11 +13,11 @@ use crate::net::Addr;
 use crate::net::control;
 use crate::py::address::{Address, address_to_py};
 use crate::py::args::c_text;
-use crate::py::buffer::{self, Data, Room, Span, Writable};
+use crate::py::buffer::{self, Data, Datagram, FEW, Room, Span, Writable};
 use crate::py::objects::{
     AncillaryArg, BuffersArg, MessagesArg, ReadableArg, RoomsArg, WritableArg,
 };
-use crate::py::recv::{no_room, with_memory};
+use crate::py::recv::{no_room, receive_bytes};
 use crate::py::wait::{Transfer, transfer};
 use crate::sys;
 use crate::sys::message::{Batch, Message};
@@ -47,13 +48,13 @@ impl Socket {
         flags: i32,
     ) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyAny>)> {
         let size = size_of_recv(bufsize, "recvfrom")?;
-        with_memory(size, |memory| {
+        let (data, from) = receive_bytes(py, size, |memory| {
             let call = Transfer::receive("recvfrom", flags);
-            let from = transfer(py, self.inner(), self.timeout.get(), call, |fd, flags| {
+            transfer(py, self.inner(), self.timeout.get(), call, |fd, flags| {
                 sys::message::recvfrom_filling(fd, memory, flags)
-            })?;
-            Ok((PyBytes::new(py, memory.filled()), sender(py, &from)?))
-        })
+            })
+        })?;
+        Ok((data, sender(py, &from)?))
     }
 
     /// recvfrom(2) into a buffer of yours.
@@ -115,20 +116,15 @@ impl Socket {
     ) -> PyResult<ReceivedTuple<'py, Bound<'py, PyBytes>>> {
         let size = size_of_recv(bufsize, "recvmsg")?;
         let mut control = room_for_control(ancbufsize, "recvmsg")?;
-        with_memory(size, |memory| {
+        let (data, seen) = receive_bytes(py, size, |memory| {
             let call = Transfer::receive("recvmsg", flags);
-            let seen = transfer(py, self.inner(), self.timeout.get(), call, |fd, flags| {
+            transfer(py, self.inner(), self.timeout.get(), call, |fd, flags| {
                 sys::message::recvmsg_filling(fd, memory, &mut control, flags)
-            })?;
-            control.truncate(seen.control);
-            let data = PyBytes::new(py, memory.filled());
-            Ok((
-                data,
-                ancillary(py, &control)?,
-                seen.flags,
-                sender(py, &seen.address)?,
-            ))
-        })
+            })
+        })?;
+        control.truncate(seen.control);
+        let ancdata = ancillary(py, &control)?;
+        Ok((data, ancdata, seen.flags, sender(py, &seen.address)?))
     }
 
     /// recvmsg(2) into buffers of yours, one after the other.
@@ -151,15 +147,16 @@ impl Socket {
         ancbufsize: isize,
         flags: i32,
     ) -> PyResult<ReceivedTuple<'py, usize>> {
-        let rooms = iterate(&buffers.0, "recvmsg_into() argument 1")?
+        let rooms = items(&buffers.0, "recvmsg_into() argument 1")?
+            .iter()
             .map(|buffer| {
                 Room::get(
-                    &buffer?,
+                    buffer,
                     "recvmsg_into() argument 1 must be an iterable of buffers: each",
                 )
             })
-            .collect::<PyResult<Vec<_>>>()?;
-        let spans: Vec<Writable<'_>> = rooms.iter().map(Room::span).collect();
+            .collect::<PyResult<SmallVec<[_; FEW]>>>()?;
+        let spans: SmallVec<[Writable<'_>; FEW]> = rooms.iter().map(Room::span).collect();
         let mut control = room_for_control(ancbufsize, "recvmsg_into")?;
         let call = Transfer::receive("recvmsg", flags);
         let seen = transfer(py, self.inner(), self.timeout.get(), call, |fd, flags| {
@@ -298,9 +295,10 @@ impl Socket {
         flags: i32,
         address: Option<Address<'_>>,
     ) -> PyResult<usize> {
-        let data = iterate(&buffers.0, "sendmsg() argument 1")?
-            .map(|buffer| Data::get(&buffer?))
-            .collect::<PyResult<Vec<_>>>()?;
+        let data = items(&buffers.0, "sendmsg() argument 1")?
+            .iter()
+            .map(Data::get)
+            .collect::<PyResult<SmallVec<[_; FEW]>>>()?;
         let control = ancdata.map_or_else(|| Ok(Vec::new()), |ancdata| control_of(&ancdata.0))?;
         let to = address
             .map(|address| {
@@ -336,8 +334,9 @@ impl Socket {
     ) -> PyResult<usize> {
         let data = match &msg {
             None => Vec::new(),
-            Some(msg) => iterate(&msg.0, "sendmsg_afalg() argument 1")?
-                .map(|buffer| Data::get(&buffer?))
+            Some(msg) => items(&msg.0, "sendmsg_afalg() argument 1")?
+                .iter()
+                .map(Data::get)
                 .collect::<PyResult<Vec<_>>>()?,
         };
         let mut messages = Vec::new();
@@ -363,6 +362,9 @@ impl Socket {
 
     /// sendmmsg(2): send many datagrams with as few system calls as that takes.
     ///
+    /// On UDP, neighbours of one size and address also go through the kernel's stack together
+    /// (UDP_SEGMENT); they arrive as they would have alone.
+    ///
     /// Args:
     ///     messages: an iterable; each message is (data, address), (data, address, ancdata) as for
     ///         `sendmsg`, or only data where the socket is connected. Read whole before the first is
@@ -382,26 +384,29 @@ impl Socket {
     #[pyo3(signature = (messages, flags = 0))]
     fn sendmmsg(&self, py: Python<'_>, messages: MessagesArg<'_>, flags: i32) -> PyResult<usize> {
         let messages = self.messages_of(&messages.0)?;
-        let prepared: Vec<(Span<'_>, Option<&SockAddr>, &[u8])> = messages
+        let prepared: Vec<Datagram<'_>> = messages
             .data
             .iter()
-            .map(|message| {
-                let to = message.to.and_then(|at| messages.addresses.get(at));
-                (message.data.span(), to, &*message.control)
+            .map(|message| Datagram {
+                data: message.data.span(),
+                to: message.to,
+                control: &message.control,
             })
             .collect();
+        let addresses = &messages.addresses;
+        let segment = self.inner().is_udp();
         let call = Transfer::send("sendmmsg", flags);
         let mut sent = 0;
         while let Some(rest) = prepared.get(sent..).filter(|rest| !rest.is_empty()) {
             let step = if sent == 0 {
                 transfer(py, self.inner(), self.timeout.get(), call, |fd, flags| {
-                    buffer::sendmmsg(fd, rest, flags)
+                    buffer::sendmmsg(fd, rest, addresses, segment, flags)
                 })?
             } else {
                 let flags = flags | libc::MSG_DONTWAIT;
-                let more = self
-                    .inner()
-                    .call("sendmmsg", |fd| buffer::sendmmsg(fd, rest, flags));
+                let more = self.inner().call("sendmmsg", |fd| {
+                    buffer::sendmmsg(fd, rest, addresses, segment, flags)
+                });
                 more.unwrap_or(0) // the next call gives the error
             };
             if step == 0 {
@@ -468,7 +473,7 @@ impl Socket {
         control: &[u8],
         flags: i32,
     ) -> PyResult<usize> {
-        let spans: Vec<Span<'_>> = data.iter().map(Data::span).collect();
+        let spans: SmallVec<[Span<'_>; FEW]> = data.iter().map(Data::span).collect();
         let timeout = self.timeout.get();
         let call = Transfer::send("sendmsg", flags);
         let sent = transfer(py, self.inner(), timeout, call, |fd, flags| {
@@ -502,8 +507,7 @@ impl Socket {
         };
         // Most callers send to one address many times: the same object is the same address.
         let mut last: Option<Bound<'py, PyAny>> = None;
-        for message in iterate(messages, "sendmmsg() argument 1")? {
-            let message = message?;
+        for message in items(messages, "sendmmsg() argument 1")? {
             let Ok(parts) = message.cast::<PyTuple>() else {
                 found.data.push(OneMessage {
                     data: Data::get(&message)?,
@@ -568,16 +572,20 @@ impl<'batch, 'py> LastSender<'batch, 'py> {
     }
 }
 
-/// Iterates over an argument; `what` names it in the error.
-fn iterate<'py>(
+/// What an iterable argument has in it; `what` names it in the error.
+fn items<'py>(
     object: &Bound<'py, PyAny>,
     what: &str,
-) -> PyResult<impl Iterator<Item = PyResult<Bound<'py, PyAny>>> + use<'py>> {
-    object.try_iter().map_err(|_| {
+) -> PyResult<SmallVec<[Bound<'py, PyAny>; FEW]>> {
+    if let Ok(list) = object.cast_exact::<PyList>() {
+        return Ok(list.iter().collect());
+    }
+    let iterator = object.try_iter().map_err(|_| {
         let kind = object.get_type().name().map(|name| name.to_string());
         let kind = kind.unwrap_or_else(|_| "?".to_owned());
         PyTypeError::new_err(format!("{what} must be an iterable, not {kind}"))
-    })
+    })?;
+    iterator.collect()
 }
 
 fn size_of_control(size: isize, call: &str) -> PyResult<usize> {
@@ -601,8 +609,7 @@ fn room_for_control(size: isize, call: &str) -> PyResult<Vec<u8>> {
 /// The kernel's form of `(level, type, data)` control messages.
 fn control_of(ancdata: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     let mut found = Vec::new();
-    for item in iterate(ancdata, "ancillary data")? {
-        let item = item?;
+    for item in items(ancdata, "ancillary data")? {
         if item.len().is_ok_and(|length| length != 3) {
             return Err(PyTypeError::new_err(
                 "an item of ancillary data must be (level, type, data)",

@@ -43,7 +43,8 @@ use files::Files;
 ///     type: SOCK_STREAM (the default), SOCK_DGRAM, ...; SOCK_CLOEXEC is always on, and
 ///         SOCK_NONBLOCK means a time-out of 0.0.
 ///     proto: protocol number; 0, the default, is the family's own.
-///     fileno: take over this open descriptor instead; the object closes it.
+///     fileno: take over this open descriptor instead; the object closes it. With a time-out it is
+///         put into non-blocking mode; with None its mode, which others may share, is left as it is.
 ///     timeout: seconds that a call may wait; 0.0 never, None for ever.
 ///
 /// Raises:
@@ -122,7 +123,9 @@ impl Socket {
         let kind = known(r#type).map(|kind| kind & !creation);
         let socket = if let Some(fd) = fileno {
             let socket = net::Socket::from_raw_fd(fd.0, known(family), kind, known(proto))?;
-            socket.set_nonblocking(timeout.is_some())?;
+            if timeout.is_some() {
+                socket.set_nonblocking(true)?;
+            }
             socket
         } else {
             let socket = net::Socket::new(
@@ -144,12 +147,12 @@ impl Socket {
 
     /// Whether calls may wait: the time-out is not 0.0.
     fn getblocking(&self) -> bool {
-        self.timeout.get() != Some(Duration::ZERO)
+        !self.timeout.is_zero()
     }
 
     /// Seconds that a call may wait; None for ever, 0.0 never.
     fn gettimeout(&self) -> Option<f64> {
-        self.timeout.get().map(|timeout| timeout.as_secs_f64())
+        self.timeout.seconds()
     }
 
     /// settimeout(None) for a true flag, settimeout(0.0) for a false one.

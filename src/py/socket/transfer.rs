@@ -8,7 +8,7 @@ use super::Socket;
 use crate::py::buffer::{Data, Room, Span, Writable};
 use crate::py::error::with_note;
 use crate::py::objects::{ReadableArg, WritableArg};
-use crate::py::recv::{Drained, drain, with_memory};
+use crate::py::recv::{Drained, drain, receive_bytes};
 use crate::py::wait::{Transfer, at_once, transfer, transfer_until};
 use crate::sys;
 use crate::sys::clock::Deadline;
@@ -88,13 +88,13 @@ impl Socket {
             // As the stdlib has it: no bytes are there at once, and nobody need be asked.
             return Ok(PyBytes::new(py, &[]));
         }
-        with_memory(size, |memory| {
+        let (data, ()) = receive_bytes(py, size, |memory| {
             let call = Transfer::receive("recv", flags);
             transfer(py, self.inner(), self.timeout.get(), call, |fd, flags| {
                 sys::socket::recv_filling(fd, memory, flags)
-            })?;
-            Ok(PyBytes::new(py, memory.filled()))
-        })
+            })
+        })?;
+        Ok(data)
     }
 
     /// recv(2) into a buffer of yours.
@@ -208,10 +208,10 @@ impl Socket {
         if size == 0 {
             return Ok(Some(PyBytes::new(py, &[])));
         }
-        with_memory(size, |memory| {
-            let received = at_once(py, || self.inner().recv_filling(memory, flags))?;
-            Ok(received.map(|()| PyBytes::new(py, memory.filled())))
-        })
+        let (data, received) = receive_bytes(py, size, |memory| {
+            at_once(py, || self.inner().recv_filling(memory, flags))
+        })?;
+        Ok(received.map(|()| data))
     }
 
     /// `recv_into`, with None where it would have to wait. Never waits, whatever the time-out.
