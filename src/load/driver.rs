@@ -25,6 +25,7 @@ use crate::net::Socket;
 use crate::sys::epoll::RawEvent;
 use crate::sys::fd::Fd;
 use crate::sys::socket;
+use crate::sys::span::{Span, SpanMut};
 
 const EVENTS_PER_TURN: usize = 1024;
 const CHUNK: usize = 64 * 1024;
@@ -236,7 +237,7 @@ impl Driver {
     fn push(&mut self, number: usize) -> std::result::Result<(), Exit> {
         let lane = &mut self.lanes[number];
         let left = &self.message[lane.sent..];
-        let sent = match socket::send(lane.fd.borrow(), left, 0) {
+        let sent = match socket::send(lane.fd.borrow(), Span::of(left), 0) {
             Ok(sent) => sent,
             Err(error) => match error.raw_os_error() {
                 Some(libc::EAGAIN | libc::EINTR) => 0,
@@ -259,7 +260,7 @@ impl Driver {
     fn pull(&mut self, number: usize, why: EventFlags) -> std::result::Result<(), Exit> {
         loop {
             let fd = self.lanes[number].fd.borrow();
-            let received = match socket::recv(fd, &mut self.chunk, 0) {
+            let received = match socket::recv(fd, SpanMut::of_bytes(&mut self.chunk), 0) {
                 Ok(0) => return Err(Exit::Ended),
                 Ok(received) => received,
                 Err(error) => match error.raw_os_error() {

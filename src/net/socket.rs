@@ -19,6 +19,7 @@ use crate::sys;
 use crate::sys::fd::{Closed, Fd, FdCell};
 use crate::sys::filling::Filling;
 use crate::sys::poll::Interest;
+use crate::sys::span::{Span, SpanMut};
 
 /// A non-blocking socket that any thread may use and any thread may close.
 #[derive(Debug)]
@@ -310,7 +311,7 @@ impl Socket {
     #[inline]
     pub fn recv(&self, buffer: &mut [u8], flags: i32) -> Result<usize> {
         self.call("recv", |fd| {
-            sys::socket::recv(fd, buffer, flags | libc::MSG_DONTWAIT)
+            sys::socket::recv(fd, SpanMut::of_bytes(buffer), flags | libc::MSG_DONTWAIT)
         })
     }
 
@@ -334,7 +335,7 @@ impl Socket {
     #[inline]
     pub fn send(&self, data: &[u8], flags: i32) -> Result<usize> {
         self.call("send", |fd| {
-            sys::socket::send(fd, data, flags | libc::MSG_DONTWAIT)
+            sys::socket::send(fd, Span::of(data), flags | libc::MSG_DONTWAIT)
         })
     }
 

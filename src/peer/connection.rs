@@ -22,6 +22,7 @@ use super::{Behaviour, Trigger};
 use crate::epoll::{Epoll, EventFlags};
 use crate::error::Result;
 use crate::sys::socket;
+use crate::sys::span::{Span, SpanMut};
 
 /// Bytes per recv(2); one buffer serves all connections of a loop.
 const CHUNK: usize = 64 * 1024;
@@ -246,18 +247,19 @@ impl<S> Connection<S> {
     ) -> io::Result<EventFlags> {
         let flags = if B::LOOKS { 0 } else { libc::MSG_TRUNC };
         for _ in 0..desk.burst() {
-            let received = match socket::recv(self.fd.as_fd(), &mut desk.chunk, flags) {
-                Ok(0) => {
-                    self.input_ended = true;
-                    return Ok(EventFlags::empty());
-                }
-                Ok(received) => received,
-                Err(error) => match error.raw_os_error() {
-                    Some(libc::EAGAIN) => return Ok(EventFlags::empty()),
-                    Some(libc::EINTR) => continue,
-                    _ => return Err(error),
-                },
-            };
+            let received =
+                match socket::recv(self.fd.as_fd(), SpanMut::of_bytes(&mut desk.chunk), flags) {
+                    Ok(0) => {
+                        self.input_ended = true;
+                        return Ok(EventFlags::empty());
+                    }
+                    Ok(received) => received,
+                    Err(error) => match error.raw_os_error() {
+                        Some(libc::EAGAIN) => return Ok(EventFlags::empty()),
+                        Some(libc::EINTR) => continue,
+                        _ => return Err(error),
+                    },
+                };
             desk.tally.bytes_received += received as u64;
             let chunk = &desk.chunk[..received];
             let reply = desk.behaviour.reply(&mut self.state, chunk);
@@ -280,7 +282,7 @@ impl<S> Connection<S> {
 #[inline]
 fn send(fd: &OwnedFd, bytes: &[u8], tally: &mut Tally) -> io::Result<usize> {
     let sent = loop {
-        match socket::send(fd.as_fd(), bytes, 0) {
+        match socket::send(fd.as_fd(), Span::of(bytes), 0) {
             Ok(sent) => break sent,
             Err(error) => match error.raw_os_error() {
                 Some(libc::EAGAIN) => break 0,

@@ -5,11 +5,10 @@
 //! freed. Its *content* may be changed by other Python code at the same time; therefore no Rust
 //! reference to it is ever made: only the kernel touches the bytes.
 //!
-//! A [`Span`] is what a system call gets of a buffer: an address and a length, which unlike Python
-//! objects may be used without the GIL, and which live no longer than the export.
+//! A [`Span`] is what a system call gets of a buffer; unlike a Python object it may be used without
+//! the GIL, and it lives no longer than the export.
 
 use std::io;
-use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 use std::ptr;
@@ -20,124 +19,15 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
 
-use smallvec::SmallVec;
 use socket2::SockAddr;
 
 use crate::net::{control, segments};
 use crate::sys;
-use crate::sys::message::{Outgoing, Received};
+use crate::sys::message::Outgoing;
+use crate::sys::span::{Span, SpanMut};
 
 /// So many buffers of one message need no allocation.
 pub(super) const FEW: usize = 4;
-
-/// Memory of a live export: readable, and writable if it came from a [`Room`].
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Span<'export> {
-    address: usize,
-    length: usize,
-    export: PhantomData<&'export ()>,
-}
-
-impl Span<'_> {
-    fn new(start: *const u8, length: usize) -> Self {
-        Self {
-            address: start.expose_provenance(),
-            length,
-            export: PhantomData,
-        }
-    }
-
-    /// Length in bytes.
-    pub(super) fn len(self) -> usize {
-        self.length
-    }
-
-    /// What lies behind the first `count` bytes.
-    pub(super) fn skip(self, count: usize) -> Self {
-        let count = count.min(self.length);
-        Self {
-            address: self.address + count,
-            length: self.length - count,
-            ..self
-        }
-    }
-
-    /// The first `count` bytes.
-    pub(super) fn take(self, count: usize) -> Self {
-        Self {
-            length: self.length.min(count),
-            ..self
-        }
-    }
-
-    fn start(self) -> *mut u8 {
-        ptr::with_exposed_provenance_mut(self.address)
-    }
-
-    pub(super) fn iovec(self) -> libc::iovec {
-        libc::iovec {
-            iov_base: self.start().cast(),
-            iov_len: self.length,
-        }
-    }
-
-    /// send(2).
-    #[inline]
-    pub(super) fn send(self, fd: BorrowedFd<'_>, flags: i32) -> io::Result<usize> {
-        // SAFETY: the export is alive and has these bytes (PEP 3118).
-        unsafe { sys::socket::send_raw(fd, self.start(), self.length, flags) }
-    }
-
-    /// sendto(2).
-    #[inline]
-    pub(super) fn sendto(self, fd: BorrowedFd<'_>, flags: i32, to: &SockAddr) -> io::Result<usize> {
-        // SAFETY: as in `send`.
-        unsafe { sys::message::sendto(fd, self.start(), self.length, flags, to) }
-    }
-}
-
-/// A [`Span`] that may be written to.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Writable<'export>(Span<'export>);
-
-impl Writable<'_> {
-    /// Length in bytes.
-    pub(super) fn len(self) -> usize {
-        self.0.len()
-    }
-
-    /// The first `count` bytes.
-    pub(super) fn take(self, count: usize) -> Self {
-        Self(self.0.take(count))
-    }
-
-    /// recv(2).
-    #[inline]
-    pub(super) fn recv(self, fd: BorrowedFd<'_>, flags: i32) -> io::Result<usize> {
-        // SAFETY: the export is alive, writable, and has these bytes.
-        unsafe { sys::socket::recv_raw(fd, self.0.start(), self.0.length, flags) }
-    }
-
-    /// recvfrom(2).
-    #[inline]
-    pub(super) fn recvfrom(self, fd: BorrowedFd<'_>, flags: i32) -> io::Result<(usize, SockAddr)> {
-        // SAFETY: as in `recv`.
-        unsafe { sys::message::recvfrom(fd, self.0.start(), self.0.length, flags) }
-    }
-}
-
-/// sendmsg(2), gathering from all the spans.
-pub(super) fn sendmsg(
-    fd: BorrowedFd<'_>,
-    spans: &[Span<'_>],
-    to: Option<&SockAddr>,
-    control: &[u8],
-    flags: i32,
-) -> io::Result<usize> {
-    let parts: SmallVec<[libc::iovec; FEW]> = spans.iter().map(|span| span.iovec()).collect();
-    // SAFETY: each span's export is alive and has these bytes.
-    unsafe { sys::message::sendmsg(fd, &parts, to, control, flags) }
-}
 
 /// One datagram for [`sendmmsg`].
 #[derive(Clone, Copy, Debug)]
@@ -194,7 +84,7 @@ fn send_runs(
     runs: &[usize],
     flags: i32,
 ) -> io::Result<usize> {
-    let parts: Vec<libc::iovec> = datagrams.iter().map(|one| one.data.iovec()).collect();
+    let parts: Vec<Span<'_>> = datagrams.iter().map(|one| one.data).collect();
     let mut first = 0;
     let firsts = runs.iter().map(|length| {
         let at = first;
@@ -224,21 +114,8 @@ fn send_runs(
             },
         })
         .collect();
-    // SAFETY: each span's export is alive and has these bytes.
-    let sent = unsafe { sys::message::sendmmsg(fd, &outgoing, flags) }?;
+    let sent = sys::message::sendmmsg(fd, &outgoing, flags)?;
     Ok(runs.iter().take(sent).sum())
-}
-
-/// recvmsg(2), scattering over all the rooms.
-pub(super) fn recvmsg(
-    fd: BorrowedFd<'_>,
-    rooms: &[Writable<'_>],
-    control: &mut [u8],
-    flags: i32,
-) -> io::Result<Received> {
-    let mut parts: SmallVec<[libc::iovec; FEW]> = rooms.iter().map(|room| room.0.iovec()).collect();
-    // SAFETY: each room's export is alive, writable, and has these bytes.
-    unsafe { sys::message::recvmsg(fd, &mut parts, control, flags) }
 }
 
 /// Exports `object`'s buffer. Some (ctypes arrays) leave the strides out, which pyo3 refuses and a
@@ -285,11 +162,11 @@ impl<'py> Data<'py> {
     #[inline]
     pub(super) fn span(&self) -> Span<'_> {
         match self {
-            Self::Bytes(bytes) => {
-                let bytes = bytes.as_bytes();
-                Span::new(bytes.as_ptr(), bytes.len())
-            }
-            Self::Buffer(buffer) => Span::new(buffer.buf_ptr().cast(), buffer.len_bytes()),
+            Self::Bytes(bytes) => Span::of(bytes.as_bytes()),
+            // SAFETY: the export has so many bytes (PEP 3118), and is not released before `self`.
+            Self::Buffer(buffer) => unsafe {
+                Span::new(buffer.buf_ptr().cast(), buffer.len_bytes())
+            },
         }
     }
 
@@ -331,8 +208,10 @@ impl Room {
     }
 
     /// The room, for as long as it is exported.
-    pub(super) fn span(&self) -> Writable<'_> {
-        Writable(Span::new(self.0.buf_ptr().cast(), self.0.len_bytes()))
+    pub(super) fn span(&self) -> SpanMut<'_> {
+        // SAFETY: the export has so many bytes, writable, and is not released before `self`; no Rust
+        // reference to them is ever made.
+        unsafe { SpanMut::new(self.0.buf_ptr().cast(), self.0.len_bytes()) }
     }
 }
 

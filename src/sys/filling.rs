@@ -4,6 +4,8 @@
 
 use std::mem::MaybeUninit;
 
+use super::span::SpanMut;
+
 /// Borrowed memory and how much of it has a value.
 ///
 /// Invariant: the first `filled` bytes are initialised.
@@ -32,22 +34,22 @@ impl<'memory> Filling<'memory> {
     ///
     /// With `MSG_TRUNC` a TCP socket says how much it received and stores none of it (tcp(7)).
     #[inline]
-    pub(super) fn room(&mut self, flags: libc::c_int) -> (*mut u8, usize) {
+    pub(super) fn room(&mut self, flags: libc::c_int) -> SpanMut<'_> {
         self.filled = 0;
         if flags & libc::MSG_TRUNC != 0 {
             self.memory.fill(MaybeUninit::new(0));
         }
-        (self.memory.as_mut_ptr().cast(), self.memory.len())
+        SpanMut::of(self.memory)
     }
 
-    /// Says how much a call has filled.
+    /// Says how much a call has received into `room`; with `MSG_TRUNC` that may be more than there
+    /// was room for.
     ///
     /// # Safety
     ///
-    /// The first `filled` bytes are initialised, and there are so many.
+    /// So many bytes are initialised, or all.
     #[inline]
-    pub(super) unsafe fn set_filled(&mut self, filled: usize) {
-        debug_assert!(filled <= self.memory.len());
-        self.filled = filled;
+    pub(super) unsafe fn set_filled(&mut self, received: usize) {
+        self.filled = received.min(self.memory.len());
     }
 }

@@ -10,6 +10,7 @@ use std::ptr;
 use socket2::{SockAddr, SockAddrStorage};
 
 use super::filling::Filling;
+use super::span::{Span, SpanMut};
 use super::{cvt, cvt_len};
 
 /// The most messages that the kernel takes in one call (`UIO_MAXIOV`).
@@ -31,26 +32,21 @@ pub struct Received {
     pub address: SockAddr,
 }
 
-/// recvfrom(2) into memory that others may touch at the same time (a Python buffer).
+/// recvfrom(2).
 ///
 /// # Errors
 ///
 /// As recv(2).
-///
-/// # Safety
-///
-/// `start` must stay valid for writes of `length` bytes during the call.
-pub unsafe fn recvfrom(
+pub fn recvfrom(
     fd: BorrowedFd<'_>,
-    start: *mut u8,
-    length: usize,
+    into: SpanMut<'_>,
     flags: libc::c_int,
 ) -> io::Result<(usize, SockAddr)> {
     let mut storage = SockAddrStorage::zeroed();
     let mut filled = storage.size_of();
-    let fd = fd.as_raw_fd();
+    let (fd, start, length) = (fd.as_raw_fd(), into.start(), into.len());
     let (name, name_length) = (&raw mut storage, &raw mut filled);
-    // SAFETY: the caller's promise for the buffer; a live address of the length given.
+    // SAFETY: live memory, and a live address of the length given.
     let received = cvt_len(unsafe {
         libc::syscall(
             libc::SYS_recvfrom,
@@ -75,33 +71,27 @@ pub fn recvfrom_filling(
     memory: &mut Filling<'_>,
     flags: libc::c_int,
 ) -> io::Result<SockAddr> {
-    let (start, length) = memory.room(flags);
-    // SAFETY: `room` is a live buffer, borrowed for the call.
-    let (received, address) = unsafe { recvfrom(fd, start, length, flags) }?;
+    let (received, address) = recvfrom(fd, memory.room(flags), flags)?;
     // SAFETY: as in `recv_filling`.
-    unsafe { memory.set_filled(received.min(length)) };
+    unsafe { memory.set_filled(received) };
     Ok(address)
 }
 
-/// sendto(2) from memory that others may touch at the same time. `MSG_NOSIGNAL` is always set.
+/// sendto(2). `MSG_NOSIGNAL` is always set.
 ///
 /// # Errors
 ///
 /// As send(2), and `EDESTADDRREQ`, `EISCONN`, `EAFNOSUPPORT`, ...
-///
-/// # Safety
-///
-/// `start` must stay valid for reads of `length` bytes during the call.
-pub unsafe fn sendto(
+pub fn sendto(
     fd: BorrowedFd<'_>,
-    start: *const u8,
-    length: usize,
+    data: Span<'_>,
     flags: libc::c_int,
     to: &SockAddr,
 ) -> io::Result<usize> {
     let (fd, flags) = (fd.as_raw_fd(), flags | libc::MSG_NOSIGNAL);
+    let (start, length) = (data.start(), data.len());
     let (name, name_length) = (to.as_ptr(), to.len());
-    // SAFETY: the caller's promise for the buffer; a live address of its own length.
+    // SAFETY: live memory, and a live address of its own length.
     cvt_len(unsafe {
         libc::syscall(
             libc::SYS_sendto,
@@ -120,13 +110,9 @@ pub unsafe fn sendto(
 /// # Errors
 ///
 /// As recv(2), and `EMSGSIZE` for more than [`MOST`] parts.
-///
-/// # Safety
-///
-/// Each part must stay valid for writes during the call.
-pub unsafe fn recvmsg(
+pub fn recvmsg(
     fd: BorrowedFd<'_>,
-    parts: &mut [libc::iovec],
+    parts: &[SpanMut<'_>],
     control: &mut [u8],
     flags: libc::c_int,
 ) -> io::Result<Received> {
@@ -134,16 +120,16 @@ pub unsafe fn recvmsg(
     let mut header = header();
     header.msg_name = (&raw mut storage).cast();
     header.msg_namelen = storage.size_of();
-    header.msg_iov = parts.as_mut_ptr();
+    header.msg_iov = parts.as_ptr().cast_mut().cast();
     header.msg_iovlen = as_c(parts.len());
     if !control.is_empty() {
         header.msg_control = control.as_mut_ptr().cast();
         header.msg_controllen = as_c(control.len());
     }
-    // SAFETY: the caller's promise for the parts; all else in the header is live and its length.
-    let length = cvt_len(unsafe {
-        libc::syscall(libc::SYS_recvmsg, fd.as_raw_fd(), &raw mut header, flags)
-    })?;
+    let fd = fd.as_raw_fd();
+    // SAFETY: live memory, in parts laid out as iovecs, which are only read; all else in the header
+    // is live and its length.
+    let length = cvt_len(unsafe { libc::syscall(libc::SYS_recvmsg, fd, &raw mut header, flags) })?;
     Ok(Received {
         length,
         control: as_c(header.msg_controllen),
@@ -163,15 +149,9 @@ pub fn recvmsg_filling(
     control: &mut [u8],
     flags: libc::c_int,
 ) -> io::Result<Received> {
-    let (start, length) = memory.room(flags);
-    let mut part = libc::iovec {
-        iov_base: start.cast(),
-        iov_len: length,
-    };
-    // SAFETY: `room` is a live buffer, borrowed for the call.
-    let received = unsafe { recvmsg(fd, std::slice::from_mut(&mut part), control, flags) }?;
+    let received = recvmsg(fd, &[memory.room(flags)], control, flags)?;
     // SAFETY: as in `recv_filling`.
-    unsafe { memory.set_filled(received.length.min(length)) };
+    unsafe { memory.set_filled(received.length) };
     Ok(received)
 }
 
@@ -180,31 +160,25 @@ pub fn recvmsg_filling(
 /// # Errors
 ///
 /// As send(2), and `EMSGSIZE` for more than [`MOST`] parts, `EINVAL` for wrong control messages.
-///
-/// # Safety
-///
-/// Each part must stay valid for reads during the call.
-pub unsafe fn sendmsg(
+pub fn sendmsg(
     fd: BorrowedFd<'_>,
-    parts: &[libc::iovec],
+    parts: &[Span<'_>],
     to: Option<&SockAddr>,
     control: &[u8],
     flags: libc::c_int,
 ) -> io::Result<usize> {
     let header = outgoing(parts, to, control);
-    // SAFETY: the caller's promise for the parts; all else in the header is live and its length,
-    // and the kernel writes through none of its pointers.
-    cvt_len(unsafe {
-        let flags = flags | libc::MSG_NOSIGNAL;
-        libc::syscall(libc::SYS_sendmsg, fd.as_raw_fd(), &raw const header, flags)
-    })
+    let (fd, flags) = (fd.as_raw_fd(), flags | libc::MSG_NOSIGNAL);
+    // SAFETY: live memory, in parts laid out as iovecs; all else in the header is live and its
+    // length, and the kernel writes through none of its pointers.
+    cvt_len(unsafe { libc::syscall(libc::SYS_sendmsg, fd, &raw const header, flags) })
 }
 
 /// One message for [`sendmmsg`].
 #[derive(Debug)]
 pub struct Outgoing<'message> {
     /// Its bytes, one part after the other.
-    pub parts: &'message [libc::iovec],
+    pub parts: &'message [Span<'message>],
     /// Where to, unless the socket is connected.
     pub to: Option<&'message SockAddr>,
     /// Its control messages.
@@ -217,11 +191,7 @@ pub struct Outgoing<'message> {
 /// # Errors
 ///
 /// As [`sendmsg`].
-///
-/// # Safety
-///
-/// Each message's parts must stay valid for reads during the call.
-pub unsafe fn sendmmsg(
+pub fn sendmmsg(
     fd: BorrowedFd<'_>,
     messages: &[Outgoing<'_>],
     flags: libc::c_int,
@@ -421,13 +391,13 @@ fn header() -> libc::msghdr {
     unsafe { mem::zeroed() }
 }
 
-fn outgoing(parts: &[libc::iovec], to: Option<&SockAddr>, control: &[u8]) -> libc::msghdr {
+fn outgoing(parts: &[Span<'_>], to: Option<&SockAddr>, control: &[u8]) -> libc::msghdr {
     let mut header = header();
     if let Some(to) = to {
         header.msg_name = to.as_ptr().cast_mut().cast();
         header.msg_namelen = to.len();
     }
-    header.msg_iov = parts.as_ptr().cast_mut();
+    header.msg_iov = parts.as_ptr().cast_mut().cast();
     header.msg_iovlen = as_c(parts.len());
     if !control.is_empty() {
         header.msg_control = control.as_ptr().cast_mut().cast();

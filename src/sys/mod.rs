@@ -18,6 +18,7 @@ pub mod poll;
 pub mod resolve;
 pub mod select;
 pub mod socket;
+pub mod span;
 pub mod table;
 pub mod thread;
 

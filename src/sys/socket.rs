@@ -12,6 +12,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
 use super::filling::Filling;
+use super::span::{Span, SpanMut};
 use super::{cvt, cvt_len};
 
 /// accept4(2) without the peer's address. `SOCK_NONBLOCK | SOCK_CLOEXEC`.
@@ -99,15 +100,17 @@ fn queue_length(fd: BorrowedFd<'_>, request: libc::Ioctl) -> io::Result<usize> {
     Ok(usize::try_from(length).unwrap_or(0))
 }
 
-/// recv(2) into `buffer`.
+/// recv(2).
 ///
 /// # Errors
 ///
 /// `EAGAIN`, `ECONNRESET`, `ENOTCONN`, `EINTR`, ...
 #[inline]
-pub fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: libc::c_int) -> io::Result<usize> {
-    // SAFETY: a live buffer of that length.
-    unsafe { recv_raw(fd, buffer.as_mut_ptr(), buffer.len(), flags) }
+pub fn recv(fd: BorrowedFd<'_>, into: SpanMut<'_>, flags: libc::c_int) -> io::Result<usize> {
+    let (fd, nobody) = (fd.as_raw_fd(), ptr::null_mut::<libc::sockaddr>());
+    let (start, length) = (into.start(), into.len());
+    // SAFETY: live memory; the sender's address is not asked for.
+    cvt_len(unsafe { libc::syscall(libc::SYS_recvfrom, fd, start, length, flags, nobody, nobody) })
 }
 
 /// recv(2) into memory that need not be initialised.
@@ -121,34 +124,10 @@ pub fn recv_filling(
     memory: &mut Filling<'_>,
     flags: libc::c_int,
 ) -> io::Result<()> {
-    let (start, length) = memory.room(flags);
-    // SAFETY: `room` is a live buffer, borrowed for the call.
-    let received = unsafe { recv_raw(fd, start, length, flags) }?;
-    // SAFETY: recv(2) initialised the first `received` bytes, or `room` did for MSG_TRUNC, with which
-    // it may say more than there is room for.
-    unsafe { memory.set_filled(received.min(length)) };
+    let received = recv(fd, memory.room(flags), flags)?;
+    // SAFETY: recv(2) has written them; with MSG_TRUNC, when it may write none, `room` has.
+    unsafe { memory.set_filled(received) };
     Ok(())
-}
-
-/// recv(2) into memory that others may touch at the same time (a Python buffer).
-///
-/// # Errors
-///
-/// As [`recv`].
-///
-/// # Safety
-///
-/// `start` must stay valid for writes of `length` bytes during the call.
-#[inline]
-pub unsafe fn recv_raw(
-    fd: BorrowedFd<'_>,
-    start: *mut u8,
-    length: usize,
-    flags: libc::c_int,
-) -> io::Result<usize> {
-    let (fd, nobody) = (fd.as_raw_fd(), ptr::null_mut::<libc::sockaddr>());
-    // SAFETY: the caller's promise; the sender's address is not asked for.
-    cvt_len(unsafe { libc::syscall(libc::SYS_recvfrom, fd, start, length, flags, nobody, nobody) })
 }
 
 /// send(2). `MSG_NOSIGNAL` is always set: `EPIPE`, never a signal.
@@ -157,30 +136,11 @@ pub unsafe fn recv_raw(
 ///
 /// `EAGAIN`, `EPIPE`, `ECONNRESET`, `ENOTCONN`, `EMSGSIZE`, `EINTR`, ...
 #[inline]
-pub fn send(fd: BorrowedFd<'_>, data: &[u8], flags: libc::c_int) -> io::Result<usize> {
-    // SAFETY: a live slice.
-    unsafe { send_raw(fd, data.as_ptr(), data.len(), flags) }
-}
-
-/// send(2) from memory that others may touch at the same time (a Python buffer).
-///
-/// # Errors
-///
-/// As [`send`].
-///
-/// # Safety
-///
-/// `start` must stay valid for reads of `length` bytes during the call.
-#[inline]
-pub unsafe fn send_raw(
-    fd: BorrowedFd<'_>,
-    start: *const u8,
-    length: usize,
-    flags: libc::c_int,
-) -> io::Result<usize> {
+pub fn send(fd: BorrowedFd<'_>, data: Span<'_>, flags: libc::c_int) -> io::Result<usize> {
     let (fd, nobody) = (fd.as_raw_fd(), ptr::null::<libc::sockaddr>());
+    let (start, length) = (data.start(), data.len());
     let flags = flags | libc::MSG_NOSIGNAL;
-    // SAFETY: the caller's promise; no address is given.
+    // SAFETY: live memory; no address is given.
     cvt_len(unsafe { libc::syscall(libc::SYS_sendto, fd, start, length, flags, nobody, 0) })
 }
 

@@ -13,7 +13,7 @@ use crate::net::Addr;
 use crate::net::control;
 use crate::py::address::{Address, address_to_py};
 use crate::py::args::c_text;
-use crate::py::buffer::{self, Data, Datagram, FEW, Room, Span, Writable};
+use crate::py::buffer::{self, Data, Datagram, FEW, Room};
 use crate::py::objects::{
     AncillaryArg, BuffersArg, MessagesArg, ReadableArg, RoomsArg, WritableArg,
 };
@@ -21,6 +21,7 @@ use crate::py::recv::{no_room, receive_bytes};
 use crate::py::wait::{Transfer, transfer};
 use crate::sys;
 use crate::sys::message::{Batch, Message};
+use crate::sys::span::{Span, SpanMut};
 
 #[pymethods]
 impl Socket {
@@ -82,7 +83,7 @@ impl Socket {
         let call = Transfer::receive("recvfrom", flags);
         let (received, from) =
             transfer(py, self.inner(), self.timeout.get(), call, |fd, flags| {
-                room.recvfrom(fd, flags)
+                sys::message::recvfrom(fd, room, flags)
             })?;
         Ok((received, sender(py, &from)?))
     }
@@ -156,11 +157,11 @@ impl Socket {
                 )
             })
             .collect::<PyResult<SmallVec<[_; FEW]>>>()?;
-        let spans: SmallVec<[Writable<'_>; FEW]> = rooms.iter().map(Room::span).collect();
+        let spans: SmallVec<[SpanMut<'_>; FEW]> = rooms.iter().map(Room::span).collect();
         let mut control = room_for_control(ancbufsize, "recvmsg_into")?;
         let call = Transfer::receive("recvmsg", flags);
         let seen = transfer(py, self.inner(), self.timeout.get(), call, |fd, flags| {
-            buffer::recvmsg(fd, &spans, &mut control, flags)
+            sys::message::recvmsg(fd, &spans, &mut control, flags)
         })?;
         control.truncate(seen.control);
         Ok((
@@ -262,7 +263,7 @@ impl Socket {
         let data = data.span();
         let call = Transfer::send("sendto", flags);
         transfer(py, self.inner(), self.timeout.get(), call, |fd, flags| {
-            data.sendto(fd, flags, &to)
+            sys::message::sendto(fd, data, flags, &to)
         })
     }
 
@@ -477,7 +478,7 @@ impl Socket {
         let timeout = self.timeout.get();
         let call = Transfer::send("sendmsg", flags);
         let sent = transfer(py, self.inner(), timeout, call, |fd, flags| {
-            buffer::sendmsg(fd, &spans, to, control, flags)
+            sys::message::sendmsg(fd, &spans, to, control, flags)
         })?;
         let whole: usize = spans.iter().map(|span| span.len()).sum();
         if sent >= whole || timeout.is_some() || flags & libc::MSG_DONTWAIT != 0 {
@@ -490,12 +491,13 @@ impl Socket {
             .filter_map(|span| {
                 let skipped = before.min(span.len());
                 before -= skipped;
-                Some(span.skip(skipped)).filter(|rest| rest.len() > 0)
+                Some(span.skip(skipped)).filter(|rest| !rest.is_empty())
             })
             .collect();
         let call = || {
-            self.inner()
-                .waiting("sendmsg", |fd| buffer::sendmsg(fd, &rest, to, &[], flags))
+            self.inner().waiting("sendmsg", |fd| {
+                sys::message::sendmsg(fd, &rest, to, &[], flags)
+            })
         };
         Ok(sent + py.detach(call).unwrap_or(0))
     }

@@ -81,9 +81,8 @@ impl Socket {
 
     /// The time-out, and the kernel's mode with it: blocking without one, as in the stdlib.
     fn set_timeout(&self, timeout: Option<Duration>) -> PyResult<()> {
-        self.inner().set_nonblocking(timeout.is_some())?;
-        self.timeout.set(timeout);
-        Ok(())
+        self.timeout.set(timeout); // also where the call then fails, as in the stdlib
+        Ok(self.inner().set_nonblocking(timeout.is_some())?)
     }
 }
 

@@ -5,13 +5,14 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::Socket;
-use crate::py::buffer::{Data, Room, Span, Writable};
+use crate::py::buffer::{Data, Room};
 use crate::py::error::with_note;
 use crate::py::objects::{ReadableArg, WritableArg};
 use crate::py::recv::{Drained, drain, receive_bytes};
 use crate::py::wait::{Transfer, at_once, transfer, transfer_until};
 use crate::sys;
 use crate::sys::clock::Deadline;
+use crate::sys::span::{Span, SpanMut};
 
 #[pymethods]
 impl Socket {
@@ -121,12 +122,12 @@ impl Socket {
     ) -> PyResult<usize> {
         let room = Room::get(&buffer.0, "recv_into() argument 1")?;
         let room = part_of(&room, nbytes, "recv_into")?;
-        if room.len() == 0 {
+        if room.is_empty() {
             return Ok(0);
         }
         let call = Transfer::receive("recv", flags);
         transfer(py, self.inner(), self.timeout.get(), call, |fd, flags| {
-            room.recv(fd, flags)
+            sys::socket::recv(fd, room, flags)
         })
     }
 
@@ -155,7 +156,7 @@ impl Socket {
         let (data, timeout) = (data.span(), self.timeout.get());
         let call = Transfer::send("send", flags);
         let sent = transfer(py, self.inner(), timeout, call, |fd, flags| {
-            data.send(fd, flags)
+            sys::socket::send(fd, data, flags)
         })?;
         if sent < data.len() && timeout.is_none() && flags & libc::MSG_DONTWAIT == 0 {
             return Ok(sent + self.send_rest(py, data.skip(sent), flags));
@@ -184,7 +185,7 @@ impl Socket {
         loop {
             let rest = data.skip(sent);
             match transfer_until(py, self.inner(), deadline, call, |fd, flags| {
-                rest.send(fd, flags)
+                sys::socket::send(fd, rest, flags)
             }) {
                 Ok(count) => sent += count,
                 Err(error) => return Err(partly_sent(py, error, sent, data.len())),
@@ -225,11 +226,14 @@ impl Socket {
     ) -> PyResult<Option<usize>> {
         let room = Room::get(&buffer.0, "try_recv_into() argument 1")?;
         let room = part_of(&room, nbytes, "try_recv_into")?;
-        if room.len() == 0 {
+        if room.is_empty() {
             return Ok(Some(0));
         }
         let flags = flags | libc::MSG_DONTWAIT;
-        at_once(py, || self.inner().call("recv", |fd| room.recv(fd, flags)))
+        at_once(py, || {
+            self.inner()
+                .call("recv", |fd| sys::socket::recv(fd, room, flags))
+        })
     }
 
     /// `send`, with None where it would have to wait. Never waits, whatever the time-out.
@@ -242,7 +246,10 @@ impl Socket {
     ) -> PyResult<Option<usize>> {
         let data = Data::get(&data.0)?;
         let (data, flags) = (data.span(), flags | libc::MSG_DONTWAIT);
-        at_once(py, || self.inner().call("send", |fd| data.send(fd, flags)))
+        at_once(py, || {
+            self.inner()
+                .call("send", |fd| sys::socket::send(fd, data, flags))
+        })
     }
 }
 
@@ -251,7 +258,10 @@ impl Socket {
     /// all is sent, or a signal or an error comes, which the next call will see.
     #[cold]
     fn send_rest(&self, py: Python<'_>, rest: Span<'_>, flags: i32) -> usize {
-        let call = || self.inner().waiting("send", |fd| rest.send(fd, flags));
+        let call = || {
+            self.inner()
+                .waiting("send", |fd| sys::socket::send(fd, rest, flags))
+        };
         py.detach(call).unwrap_or(0)
     }
 }
@@ -267,7 +277,7 @@ pub(super) fn part_of<'room>(
     room: &'room Room,
     nbytes: isize,
     call: &str,
-) -> PyResult<Writable<'room>> {
+) -> PyResult<SpanMut<'room>> {
     let room = room.span();
     match size_of_recv(nbytes, call)? {
         0 => Ok(room),
