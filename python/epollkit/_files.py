@@ -120,7 +120,7 @@ def send_by_reading(sock: Socket, file: BinaryIO, offset: int = 0, count: int | 
             file.seek(offset + sent)
 
 
-def _check(sock: Socket, file: BinaryIO, count: int | None) -> None:
+def _check(sock: Socket, file: BinaryIO, count: object) -> None:
     if "b" not in getattr(file, "mode", "b"):
         raise ValueError("file should be opened in binary mode")
     if sock.type != socket.SOCK_STREAM:

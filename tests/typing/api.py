@@ -69,6 +69,24 @@ def sockets(buffer: bytearray) -> None:
     assert_type(drained.eof, bool)
 
 
+def messages(opened: Socket, buffer: bytearray) -> None:
+    assert_type(opened.recvfrom(10), tuple[bytes, Any])
+    assert_type(opened.recvfrom_into(buffer), tuple[int, Any])
+    assert_type(opened.sendto(b"x", ("127.0.0.1", 1)), int)
+    assert_type(opened.sendto(b"x", socket.MSG_OOB, ("127.0.0.1", 1)), int)
+    rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, b"1234")
+    assert_type(opened.sendmsg([b"x", buffer], [rights], 0, None), int)
+    ancillary: list[tuple[int, int, bytes]]
+    data, ancillary, flags, _ = opened.recvmsg(10, 64)
+    assert_type(data, bytes)
+    assert_type(flags, int)
+    assert_type(opened.recvmsg_into([buffer])[0], int)
+    assert_type(opened.sendmmsg([b"x", (b"y", ("127.0.0.1", 1)), (b"z", None, ancillary)]), int)
+    assert_type(opened.recvmmsg(64, 1500)[0][0], bytes)
+    assert_type(opened.get_inheritable(), bool)
+    opened.set_inheritable(True)
+
+
 def names_and_servers() -> None:
     found = epollkit.getaddrinfo("localhost", "http", type=socket.SOCK_STREAM, timeout=1)
     assert_type(found[0][0], socket.AddressFamily)

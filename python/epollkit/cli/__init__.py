@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+import epollkit
 from epollkit._errors import EpollkitError
 from epollkit.cli import completion, demo, doctor, serve
 from epollkit.cli._output import ExitCode, Failure, Output, describe
@@ -63,7 +64,10 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=_HelpFormatter,
     )
     parser.add_argument(
-        "--version", action=_VersionAction, nargs=0, help="show the version and exit"
+        "--version",
+        action="version",
+        version=f"epollkit {epollkit.__version__}",
+        help="show the version and exit",
     )
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for module in (demo, doctor, serve, completion):
@@ -132,13 +136,3 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str, **settings: Any) -> None:  # noqa: ANN401 - argparse's own
         super().__init__(prog, **settings)
         self._action_max_length = 16
-
-
-class _VersionAction(argparse.Action):
-    """As argparse's own, but looks the version up only when it is asked for."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_unused: object) -> None:
-        from importlib.metadata import version  # noqa: PLC0415 - slow to import
-
-        sys.stdout.write(f"epollkit {version('epollkit')}\n")
-        parser.exit()

@@ -20,7 +20,7 @@ _shtab_epollkit_commands() {
 
 _shtab_epollkit_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--version[show the version and exit]"
+  "(- : *)--version[show the version and exit]"
 )
 
 # guard to ensure default positional specs are added only once per session
