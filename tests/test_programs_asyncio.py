@@ -1,7 +1,9 @@
 """asyncio given our sockets, on a loop over our selector and on uvloop's: as with the stdlib's.
 
-uvloop takes a socket object for its `fileno`, `family`, `type` and `close`. It has no
-`sock_sendfile`, `sock_sendto` or `sock_recvfrom` for anyone's sockets.
+uvloop takes any socket object, but keeps open, and detaches in the end, those of the class
+`socket.socket` alone: one of ours must stay open while a transport or a reader has it, and its
+number is closed twice. For anyone's sockets it lacks `sock_sendfile`, `sock_sendto` and
+`sock_recvfrom`.
 """
 
 import asyncio
@@ -10,7 +12,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from socket import AF_UNIX, SO_TYPE, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET
@@ -83,28 +85,27 @@ STDLIB = World("stdlib", socket, asyncio.SelectorEventLoop)
 EPOLLKIT = World("epollkit", epollkit, on_our_selector)
 UVLOOP = World("uvloop", epollkit, uvloop.new_event_loop)
 
-on_asyncio = pytest.mark.parametrize("world", [STDLIB, EPOLLKIT], ids=lambda world: world.name)
-on_every_loop = pytest.mark.parametrize(
-    "world", [STDLIB, EPOLLKIT, UVLOOP], ids=lambda world: world.name
+closed_twice = pytest.mark.thread_unsafe(
+    reason="uvloop closes the number again, which another thread may have by then"
 )
+
 # Compiled by Cython, uvloop asks for the class that was raised, which is OSError before Python 3.12
 # makes it BlockingIOError.
-where_connect_is_refused = pytest.mark.parametrize(
-    "world",
-    [
-        STDLIB,
-        EPOLLKIT,
-        pytest.param(
-            UVLOOP,
-            marks=pytest.mark.xfail(
-                sys.version_info < (3, 12),
-                raises=BlockingIOError,
-                reason="OSError becomes BlockingIOError too late for uvloop",
-            ),
-        ),
-    ],
-    ids=lambda world: world.name,
+cannot_connect = pytest.mark.xfail(
+    sys.version_info < (3, 12),
+    raises=BlockingIOError,
+    reason="OSError becomes BlockingIOError too late for uvloop",
 )
+
+
+def in_worlds(*worlds: Any) -> pytest.MarkDecorator:  # noqa: ANN401 - worlds and params of them
+    return pytest.mark.parametrize("world", worlds, ids=lambda world: world.name)
+
+
+on_asyncio = in_worlds(STDLIB, EPOLLKIT)
+on_every_loop = in_worlds(STDLIB, EPOLLKIT, UVLOOP)
+where_it_connects = in_worlds(STDLIB, EPOLLKIT, pytest.param(UVLOOP, marks=cannot_connect))
+where_transports_close_it = in_worlds(STDLIB, EPOLLKIT, pytest.param(UVLOOP, marks=closed_twice))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -189,7 +190,7 @@ def test_an_accepted_connection_is_of_the_listeners_class(world: World, loopback
     world.run(main())
 
 
-@where_connect_is_refused
+@where_it_connects
 def test_a_connection_is_awaited(world: World, loopback: str) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -204,7 +205,7 @@ def test_a_connection_is_awaited(world: World, loopback: str) -> None:
     world.run(main())
 
 
-@where_connect_is_refused
+@where_it_connects
 def test_a_refused_connection_says_so(world: World, loopback: str) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -278,6 +279,28 @@ def test_what_uvloop_does_not_have_it_has_for_no_ones_sockets(
     world.run(main())
 
 
+@on_every_loop
+def test_readers_and_writers_are_called(world: World, loopback: str) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with world.pair(loopback) as (client, server):
+            received = loop.create_future()
+
+            def write() -> None:
+                loop.remove_writer(client)
+                client.send(b"hello")
+
+            def read() -> None:
+                loop.remove_reader(server)
+                received.set_result(server.recv(100))
+
+            loop.add_writer(client, write)
+            loop.add_reader(server, read)
+            assert await received == b"hello"
+
+    world.run(main())
+
+
 # Cancellation
 
 
@@ -334,69 +357,7 @@ def test_a_cancelled_send_closes_nothing(world: World, loopback: str) -> None:
     world.run(main())
 
 
-# Transports
-
-
-async def echo_at_the_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Read until the client ends its side; answer then."""
-    received = await reader.read()
-    writer.write(received)
-    await writer.drain()
-    writer.close()
-    await writer.wait_closed()
-
-
-@on_every_loop
-def test_streams_over_our_sockets_half_close(world: World, loopback: str) -> None:
-    async def main() -> None:
-        listener = world.listener(loopback)
-        async with await asyncio.start_server(echo_at_the_end, sock=listener):
-            client = dial(world.library, listener.getsockname())
-            reader, writer = await asyncio.open_connection(sock=client)
-            writer.write(PAYLOAD)
-            writer.write_eof()
-            assert await reader.read() == PAYLOAD
-            writer.close()
-            await writer.wait_closed()
-        assert (client.fileno(), listener.fileno()) == (-1, -1)  # the loop has closed both
-
-    world.run(main())
-
-
-@on_every_loop
-def test_a_transport_shows_its_socket(world: World, loopback: str) -> None:
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        with tcp_pair(world.library, loopback) as (client, server):
-            transport, _ = await loop.create_connection(asyncio.Protocol, sock=client)
-            shown = transport.get_extra_info("socket")
-            assert (shown.fileno(), shown.family, shown.type) == (
-                client.fileno(),
-                client.family,
-                SOCK_STREAM,
-            )
-            assert shown.getsockopt(SOL_SOCKET, SO_TYPE) == SOCK_STREAM
-            assert shown.getsockname() == transport.get_extra_info("sockname")
-            assert transport.get_extra_info("sockname") == server.getpeername()
-            assert transport.get_extra_info("peername") == server.getsockname()
-            transport.close()
-
-    world.run(main())
-
-
-@on_every_loop
-def test_a_socket_that_a_transport_has_is_refused_elsewhere(world: World, loopback: str) -> None:
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        with world.pair(loopback) as (client, _):
-            transport, _ = await loop.create_connection(asyncio.Protocol, sock=client)
-            with pytest.raises(RuntimeError, match="is used by transport"):
-                loop.add_reader(client, print)
-            with pytest.raises(RuntimeError, match="is used by transport"):
-                await loop.sock_recv(client, 1)
-            transport.close()
-
-    world.run(main())
+# Transports. A socket stays open until its transport is closed, so that is waited for
 
 
 class Recorder(asyncio.Protocol):
@@ -422,7 +383,71 @@ class Recorder(asyncio.Protocol):
         self.lost.set_result(exc)
 
 
-@on_every_loop
+async def echo_at_the_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Read until the client ends its side; answer then."""
+    received = await reader.read()
+    writer.write(received)
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+
+
+@where_transports_close_it
+def test_streams_over_our_sockets_half_close(world: World, loopback: str) -> None:
+    async def main() -> None:
+        listener = world.listener(loopback)
+        async with await asyncio.start_server(echo_at_the_end, sock=listener):
+            client = dial(world.library, listener.getsockname())
+            reader, writer = await asyncio.open_connection(sock=client)
+            writer.write(PAYLOAD)
+            writer.write_eof()
+            assert await reader.read() == PAYLOAD
+            writer.close()
+            await writer.wait_closed()
+        assert (client.fileno(), listener.fileno()) == (-1, -1)  # the loop has closed both
+
+    world.run(main())
+
+
+@where_transports_close_it
+def test_a_transport_shows_its_socket(world: World, loopback: str) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with tcp_pair(world.library, loopback) as (client, server):
+            transport, protocol = await loop.create_connection(Recorder, sock=client)
+            shown = transport.get_extra_info("socket")
+            assert (shown.fileno(), shown.family, shown.type) == (
+                client.fileno(),
+                client.family,
+                SOCK_STREAM,
+            )
+            assert shown.getsockopt(SOL_SOCKET, SO_TYPE) == SOCK_STREAM
+            assert shown.getsockname() == transport.get_extra_info("sockname")
+            assert transport.get_extra_info("sockname") == server.getpeername()
+            assert transport.get_extra_info("peername") == server.getsockname()
+            transport.close()
+            await protocol.lost
+
+    world.run(main())
+
+
+@where_transports_close_it
+def test_a_socket_that_a_transport_has_is_refused_elsewhere(world: World, loopback: str) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with world.pair(loopback) as (client, _):
+            transport, protocol = await loop.create_connection(Recorder, sock=client)
+            with pytest.raises(RuntimeError, match="is used by transport"):
+                loop.add_reader(client, print)
+            with pytest.raises(RuntimeError, match="is used by transport"):
+                await loop.sock_recv(client, 1)
+            transport.close()
+            await protocol.lost
+
+    world.run(main())
+
+
+@where_transports_close_it
 def test_writing_pauses_while_the_peer_does_not_read(world: World, loopback: str) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -443,7 +468,7 @@ def test_writing_pauses_while_the_peer_does_not_read(world: World, loopback: str
     world.run(main())
 
 
-@on_every_loop
+@where_transports_close_it
 def test_reading_pauses_and_goes_on(world: World, loopback: str) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -465,7 +490,7 @@ def test_reading_pauses_and_goes_on(world: World, loopback: str) -> None:
     world.run(main())
 
 
-@on_every_loop
+@where_transports_close_it
 def test_a_reset_is_a_connection_reset_error(world: World, loopback: str) -> None:
     async def main() -> None:
         with world.pair(loopback) as (client, server):
@@ -480,7 +505,7 @@ def test_a_reset_is_a_connection_reset_error(world: World, loopback: str) -> Non
     world.run(main())
 
 
-@on_every_loop
+@where_transports_close_it
 def test_a_cancelled_reader_leaves_the_connection_open(world: World, loopback: str) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -499,7 +524,7 @@ def test_a_cancelled_reader_leaves_the_connection_open(world: World, loopback: s
     world.run(main())
 
 
-@on_every_loop
+@where_transports_close_it
 def test_a_connection_accepted_elsewhere_becomes_a_transport(world: World, loopback: str) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -514,7 +539,7 @@ def test_a_connection_accepted_elsewhere_becomes_a_transport(world: World, loopb
     world.run(main())
 
 
-@on_every_loop
+@where_transports_close_it
 def test_a_unix_pair_carries_streams(world: World) -> None:
     async def main() -> None:
         near, far = world.library.socketpair()
@@ -540,7 +565,7 @@ class Datagrams(asyncio.DatagramProtocol):
         self.first.set_result((data, addr))
 
 
-@on_every_loop
+@where_transports_close_it
 def test_datagram_endpoints_over_our_sockets_answer(world: World, loopback: str) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -567,20 +592,76 @@ def test_a_file_is_sent_through_a_transport(world: World, loopback: str, tmp_pat
         path = tmp_path / "payload"
         path.write_bytes(PAYLOAD)
         with path.open("rb") as file, world.pair(loopback) as (client, server):
-            transport, _ = await loop.create_connection(asyncio.Protocol, sock=client)
+            transport, protocol = await loop.create_connection(Recorder, sock=client)
             sent, received = await asyncio.gather(
                 loop.sendfile(transport, file, fallback=False), receive_all(server)
             )
             assert (sent, received) == (len(PAYLOAD), PAYLOAD)
             transport.close()
+            await protocol.lost
 
     world.run(main())
+
+
+class Watched(epollkit.Socket):
+    """Knows whether its descriptor was open when it was closed."""
+
+    was_open: bool
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self.was_open = False
+            os.fstat(self.fileno())
+            self.was_open = True
+        super().close()
+
+
+@pytest.mark.parametrize(
+    ("world", "was_open"),
+    [(EPOLLKIT, True), pytest.param(UVLOOP, False, marks=closed_twice)],
+    ids=["epollkit", "uvloop"],
+)
+def test_uvloop_closes_a_descriptor_before_its_socket(
+    world: World, loopback: str, *, was_open: bool
+) -> None:
+    """And the number again with the socket, unless it is a `socket.socket`, which it detaches."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with tcp_pair(world.library, loopback) as (client, _):
+            watched = Watched(fileno=client.detach())
+            transport, protocol = await loop.create_connection(Recorder, sock=watched)
+            transport.close()
+            await protocol.lost
+            assert watched.closed
+            assert watched.was_open is was_open
+
+    world.run(main())
+
+
+def test_uvloop_detaches_a_socket_that_was_made_the_stdlibs(loopback: str) -> None:
+    """So this is how to give uvloop's transports a socket of ours in a program with threads."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with tcp_pair(epollkit, loopback) as (client, server):
+            server.setblocking(False)
+            theirs = client.to_stdlib()
+            theirs.setblocking(False)
+            transport, protocol = await loop.create_connection(Recorder, sock=theirs)
+            transport.write(b"hello")
+            assert await loop.sock_recv(server, 100) == b"hello"
+            transport.close()
+            await protocol.lost
+            assert theirs.fileno() == -1
+
+    UVLOOP.run(main())
 
 
 # TLS
 
 
-@on_every_loop
+@where_transports_close_it
 def test_tls_streams_over_our_sockets(world: World, loopback: str) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(await reader.readexactly(len(PAYLOAD)))
@@ -605,7 +686,7 @@ def test_tls_streams_over_our_sockets(world: World, loopback: str) -> None:
     world.run(main())
 
 
-@on_every_loop
+@where_transports_close_it
 def test_a_plain_connection_of_ours_is_upgraded(world: World, loopback: str) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -619,6 +700,7 @@ def test_a_plain_connection_of_ours_is_upgraded(world: World, loopback: str) -> 
             near_tls.write(PAYLOAD)
             near_tls.close()
             assert await far_protocol.lost is None
+            await near_protocol.lost
             assert far_protocol.received == PAYLOAD
             assert isinstance(far_tls.get_extra_info("ssl_object"), ssl.SSLObject)
 
