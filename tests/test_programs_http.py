@@ -15,6 +15,7 @@ import xmlrpc.server
 from collections.abc import Generator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import IPPROTO_TCP, TCP_NODELAY
 from types import ModuleType
 from typing import Any
 
@@ -41,6 +42,7 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = MUST_ARRIVE  # without one, what was accepted would not wait
+    disable_nagle_algorithm = True  # or each response waits for an acknowledgement, 40 ms
 
     def do_GET(self) -> None:
         if self.path == "/missing":
@@ -103,6 +105,7 @@ def http_served(library: ModuleType, host: str) -> Generator[tuple[str, int]]:
 def http_to(library: ModuleType, address: tuple[str, int]) -> http.client.HTTPConnection:
     connection = http.client.HTTPConnection(*address)
     connection.sock = dial(library, address)
+    connection.sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)  # as HTTPConnection.connect does
     return connection
 
 

@@ -187,6 +187,29 @@ def test_a_handler_without_a_timeout_needs_sockets_that_wait(
 
 
 @both_libraries
+def test_one_request_is_waited_for_as_the_listener_has_it(
+    library: ModuleType, loopback: str
+) -> None:
+    class Server(socketserver.TCPServer):
+        timed_out = 0
+
+        def handle_timeout(self) -> None:
+            self.timed_out += 1
+
+    with listen(library, loopback) as listener:
+        server = Server(listener.getsockname(), Echo, bind_and_activate=False)
+        server.socket.close()
+        server.socket = listener
+        listener.setblocking(False)
+        server.handle_request()
+        assert server.timed_out == 1
+        listener.settimeout(MUST_ARRIVE)
+        with running(server.handle_request), dial(library, listener.getsockname()) as client:
+            assert exchange(client, b"hello") == b"hello"
+        assert server.timed_out == 1
+
+
+@both_libraries
 def test_many_clients_at_once_have_a_thread_each(library: ModuleType, loopback: str) -> None:
     together = threading.Barrier(5)
 
