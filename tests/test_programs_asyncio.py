@@ -10,7 +10,6 @@ import asyncio
 import os
 import socket
 import ssl
-import sys
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -89,14 +88,6 @@ closed_twice = pytest.mark.thread_unsafe(
     reason="uvloop closes the number again, which another thread may have by then"
 )
 
-# Compiled by Cython, uvloop asks for the class that was raised, which is OSError before Python 3.12
-# makes it BlockingIOError.
-cannot_connect = pytest.mark.xfail(
-    sys.version_info < (3, 12),
-    raises=BlockingIOError,
-    reason="OSError becomes BlockingIOError too late for uvloop",
-)
-
 
 def in_worlds(*worlds: Any) -> pytest.MarkDecorator:  # noqa: ANN401 - worlds and params of them
     return pytest.mark.parametrize("world", worlds, ids=lambda world: world.name)
@@ -104,7 +95,6 @@ def in_worlds(*worlds: Any) -> pytest.MarkDecorator:  # noqa: ANN401 - worlds an
 
 on_asyncio = in_worlds(STDLIB, EPOLLKIT)
 on_every_loop = in_worlds(STDLIB, EPOLLKIT, UVLOOP)
-where_it_connects = in_worlds(STDLIB, EPOLLKIT, pytest.param(UVLOOP, marks=cannot_connect))
 where_transports_close_it = in_worlds(STDLIB, EPOLLKIT, pytest.param(UVLOOP, marks=closed_twice))
 
 
@@ -190,7 +180,7 @@ def test_an_accepted_connection_is_of_the_listeners_class(world: World, loopback
     world.run(main())
 
 
-@where_it_connects
+@on_every_loop
 def test_a_connection_is_awaited(world: World, loopback: str) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -205,7 +195,7 @@ def test_a_connection_is_awaited(world: World, loopback: str) -> None:
     world.run(main())
 
 
-@where_it_connects
+@on_every_loop
 def test_a_refused_connection_says_so(world: World, loopback: str) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()

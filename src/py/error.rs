@@ -1,6 +1,11 @@
 //! The boundary: an [`Error`] becomes the exception that CPython would raise.
 
-use pyo3::exceptions::{PyOSError, PyTypeError};
+use pyo3::exceptions::{
+    PyBlockingIOError, PyBrokenPipeError, PyChildProcessError, PyConnectionAbortedError,
+    PyConnectionRefusedError, PyConnectionResetError, PyFileExistsError, PyFileNotFoundError,
+    PyInterruptedError, PyIsADirectoryError, PyNotADirectoryError, PyOSError, PyPermissionError,
+    PyProcessLookupError, PyTimeoutError, PyTypeError,
+};
 use pyo3::{PyErr, Python, import_exception};
 
 use crate::error::{Code, Error};
@@ -12,17 +17,41 @@ import_exception!(epollkit._errors, WaitTimeout);
 import_exception!(socket, gaierror);
 
 impl From<Error> for PyErr {
-    /// `OSError(errno, strerror)`: CPython picks the subclass and sets `errno`. What it was about
-    /// goes into a note (PEP 678), so `args` stay as the stdlib has them.
+    /// `OSError(errno, strerror)`, of the subclass that CPython has for it. What it was about goes
+    /// into a note (PEP 678), so `args` stay as the stdlib has them.
     fn from(error: Error) -> Self {
         let raised = match error.code() {
-            Code::Errno(errno) => PyOSError::new_err((errno, sys::strerror(errno))),
+            Code::Errno(errno) => os_error(errno),
             Code::Resolver(code) => gaierror::new_err((code, sys::resolve::gai_strerror(code))),
         };
         match error.note() {
             Some(note) => Python::attach(|py| with_note(py, raised, note)),
             None => raised,
         }
+    }
+}
+
+/// The subclass is named here, though `OSError` would become it by itself: before Python 3.12 that
+/// happens when a Python handler takes the exception, and what is compiled (Cython's `except`) looks
+/// at the class that was raised.
+fn os_error(errno: i32) -> PyErr {
+    let args = (errno, sys::strerror(errno));
+    match errno {
+        libc::EAGAIN | libc::EALREADY | libc::EINPROGRESS => PyBlockingIOError::new_err(args),
+        libc::EPIPE | libc::ESHUTDOWN => PyBrokenPipeError::new_err(args),
+        libc::ECHILD => PyChildProcessError::new_err(args),
+        libc::ECONNABORTED => PyConnectionAbortedError::new_err(args),
+        libc::ECONNREFUSED => PyConnectionRefusedError::new_err(args),
+        libc::ECONNRESET => PyConnectionResetError::new_err(args),
+        libc::EEXIST => PyFileExistsError::new_err(args),
+        libc::ENOENT => PyFileNotFoundError::new_err(args),
+        libc::EINTR => PyInterruptedError::new_err(args),
+        libc::EISDIR => PyIsADirectoryError::new_err(args),
+        libc::ENOTDIR => PyNotADirectoryError::new_err(args),
+        libc::EACCES | libc::EPERM => PyPermissionError::new_err(args),
+        libc::ESRCH => PyProcessLookupError::new_err(args),
+        libc::ETIMEDOUT => PyTimeoutError::new_err(args),
+        _ => PyOSError::new_err(args),
     }
 }
 
