@@ -886,7 +886,8 @@ class Socket:
     @property
     def closed(self, /) -> bool:
         """
-        Whether the object has been closed or detached.
+        Whether the object has been closed or detached. Not before the file objects of `makefile` are
+        closed, too.
         """
     def connect(self, /, address: tuple[Any, ...] | str | ReadableBuffer) -> None:
         """
@@ -1290,7 +1291,8 @@ class Socket:
 
         Returns:
             How many messages were sent, from the first on. Fewer than you gave: the queue was full
-            or the next one failed; sent again, that one gives its error.
+            or the next one failed; sent again, that one gives its error. (Not if it was an earlier
+            one's, as ECONNREFUSED is: the kernel has then forgotten it.)
 
         Raises:
             BlockingIOError, TimeoutError, OSError: as `sendto`, for the first message.
@@ -1337,7 +1339,7 @@ class Socket:
             How many bytes were sent.
 
         Raises:
-            OSError: as `sendmsg`. ValueError: a negative length.
+            OSError: as `sendmsg`. TypeError: a negative length.
         """
     def sendto(self, /, data: ReadableBuffer, flags_or_address: int | tuple[Any, ...] | str | ReadableBuffer, address: tuple[Any, ...] | str | ReadableBuffer = ...) -> int:
         """
@@ -1351,7 +1353,8 @@ class Socket:
             address: as for `bind`; a host name is resolved at every call.
 
         Returns:
-            How many bytes were sent: all of a datagram, or it would be an error.
+            How many bytes were sent: all of a datagram, or it would be an error; on a stream as
+            `send`.
 
         Raises:
             BlockingIOError: EAGAIN. TimeoutError: no room within the time-out.

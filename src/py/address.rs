@@ -266,7 +266,7 @@ pub(super) fn address_to_py<'py>(
         Some(Addr::Unix(path)) => py
             .import("os")?
             .call_method1("fsdecode", (PyBytes::new(py, path),)),
-        Some(Addr::Other(bytes)) => families::decode(py, bytes),
+        Some(Addr::Other(bytes)) => families::decode(py, 0, bytes),
         None => Ok(py.None().into_bound(py)),
     }
 }

@@ -10,7 +10,7 @@ use super::Socket;
 use super::transfer::{part_of, size_of_recv};
 use crate::net::Addr;
 use crate::net::control;
-use crate::py::address::{Address, address_to_py};
+use crate::py::address::Address;
 use crate::py::args::c_text;
 use crate::py::buffer::{self, Data, Room, Span, Writable};
 use crate::py::objects::{
@@ -52,7 +52,7 @@ impl Socket {
             let from = transfer(py, self.inner(), self.timeout.get(), call, |fd, flags| {
                 sys::message::recvfrom_filling(fd, memory, flags)
             })?;
-            Ok((PyBytes::new(py, memory.filled()), sender(py, &from)?))
+            Ok((PyBytes::new(py, memory.filled()), self.sender(py, &from)?))
         })
     }
 
@@ -83,7 +83,7 @@ impl Socket {
             transfer(py, self.inner(), self.timeout.get(), call, |fd, flags| {
                 room.recvfrom(fd, flags)
             })?;
-        Ok((received, sender(py, &from)?))
+        Ok((received, self.sender(py, &from)?))
     }
 
     /// recvmsg(2): bytes, control messages, flags, and who sent them.
@@ -122,12 +122,11 @@ impl Socket {
             })?;
             control.truncate(seen.control);
             let data = PyBytes::new(py, memory.filled());
-            Ok((
-                data,
-                ancillary(py, &control)?,
-                seen.flags,
-                sender(py, &seen.address)?,
-            ))
+            let answer = || {
+                let ancdata = ancillary(py, &control)?;
+                Ok((data, ancdata, seen.flags, self.sender(py, &seen.address)?))
+            };
+            answer().inspect_err(|_| close_descriptors(&control))
         })
     }
 
@@ -166,12 +165,12 @@ impl Socket {
             buffer::recvmsg(fd, &spans, &mut control, flags)
         })?;
         control.truncate(seen.control);
-        Ok((
-            seen.length,
-            ancillary(py, &control)?,
-            seen.flags,
-            sender(py, &seen.address)?,
-        ))
+        let answer = || {
+            let ancdata = ancillary(py, &control)?;
+            let from = self.sender(py, &seen.address)?;
+            Ok((seen.length, ancdata, seen.flags, from))
+        };
+        answer().inspect_err(|_| close_descriptors(&control))
     }
 
     /// recvmmsg(2): many datagrams in one system call.
@@ -223,9 +222,17 @@ impl Socket {
                 address,
             } = message;
             let data = PyBytes::new(py, data);
-            (data, ancillary(py, control)?, flags, from.of(py, address)?).into_pyobject(py)
+            let from = from.of(self, py, address)?;
+            (data, ancillary(py, control)?, flags, from).into_pyobject(py)
         });
-        PyList::new(py, messages.collect::<PyResult<Vec<_>>>()?)
+        let messages = messages.collect::<PyResult<Vec<_>>>();
+        messages
+            .and_then(|messages| PyList::new(py, messages))
+            .inspect_err(|_| {
+                for message in batch.messages() {
+                    close_descriptors(message.control);
+                }
+            })
     }
 
     /// sendto(2): send a datagram to an address.
@@ -238,7 +245,8 @@ impl Socket {
     ///     address: as for `bind`; a host name is resolved at every call.
     ///
     /// Returns:
-    ///     How many bytes were sent: all of a datagram, or it would be an error.
+    ///     How many bytes were sent: all of a datagram, or it would be an error; on a stream as
+    ///     `send`.
     ///
     /// Raises:
     ///     BlockingIOError: EAGAIN. TimeoutError: no room within the time-out.
@@ -262,11 +270,16 @@ impl Socket {
             ThirdArgument::Absent => (0, Address(flags_or_address.0)),
         };
         let to = address.for_socket("sendto", self.inner())?.to_sockaddr()?;
-        let data = data.span();
+        let (data, timeout) = (data.span(), self.timeout.get());
         let call = Transfer::send("sendto", flags);
-        transfer(py, self.inner(), self.timeout.get(), call, |fd, flags| {
+        let sent = transfer(py, self.inner(), timeout, call, |fd, flags| {
             data.sendto(fd, flags, &to)
-        })
+        })?;
+        if sent < data.len() && timeout.is_none() && flags & libc::MSG_DONTWAIT == 0 {
+            // Only a stream takes a part, and it is connected.
+            return Ok(sent + self.send_rest(py, data.skip(sent), flags));
+        }
+        Ok(sent)
     }
 
     /// sendmsg(2): send buffers as one message, with control messages beside it.
@@ -323,7 +336,7 @@ impl Socket {
     ///     How many bytes were sent.
     ///
     /// Raises:
-    ///     OSError: as `sendmsg`. ValueError: a negative length.
+    ///     OSError: as `sendmsg`. TypeError: a negative length.
     #[pyo3(signature = (msg = None, *, op, iv = None, assoclen = None, flags = 0))]
     fn sendmsg_afalg(
         &self,
@@ -354,7 +367,7 @@ impl Socket {
         }
         if let Some(length) = assoclen {
             let value = u32::try_from(length)
-                .map_err(|_| PyValueError::new_err("assoclen must not be negative"))?;
+                .map_err(|_| PyTypeError::new_err("assoclen must be positive"))?;
             let kind = libc::ALG_SET_AEAD_ASSOCLEN;
             control::append(&mut messages, (libc::SOL_ALG, kind, &value.to_ne_bytes()));
         }
@@ -371,7 +384,8 @@ impl Socket {
     ///
     /// Returns:
     ///     How many messages were sent, from the first on. Fewer than you gave: the queue was full
-    ///     or the next one failed; sent again, that one gives its error.
+    ///     or the next one failed; sent again, that one gives its error. (Not if it was an earlier
+    ///     one's, as ECONNREFUSED is: the kernel has then forgotten it.)
     ///
     /// Raises:
     ///     BlockingIOError, TimeoutError, OSError: as `sendto`, for the first message.
@@ -404,10 +418,10 @@ impl Socket {
                     .call("sendmmsg", |fd| buffer::sendmmsg(fd, rest, flags));
                 more.unwrap_or(0) // the next call gives the error
             };
-            if step == 0 {
+            sent += step;
+            if step < rest.len().min(sys::message::MOST) {
                 break;
             }
-            sent += step;
         }
         Ok(sent)
     }
@@ -495,6 +509,11 @@ impl Socket {
         Ok(sent + py.detach(call).unwrap_or(0))
     }
 
+    /// The address of a message's sender, or None.
+    fn sender<'py>(&self, py: Python<'py>, address: &SockAddr) -> PyResult<Bound<'py, PyAny>> {
+        self.shown(py, Addr::from_sockaddr(address).as_ref())
+    }
+
     fn messages_of<'py>(&self, messages: &Bound<'py, PyAny>) -> PyResult<Messages<'py>> {
         let mut found = Messages {
             data: Vec::with_capacity(messages.len().unwrap_or(0)),
@@ -521,7 +540,10 @@ impl Socket {
             let address = parts.get_item(1)?;
             if address.is_none() {
                 last = None;
-            } else if !last.as_ref().is_some_and(|last| last.is(&address)) {
+            } else if !last.as_ref().is_some_and(|last| last.is(&address))
+                || !address.is_instance_of::<PyTuple>()
+            {
+                // A bytearray may be the same and yet another name by now.
                 let to = Address(address.clone()).for_socket("sendmmsg", self.inner())?;
                 found.addresses.push(to.to_sockaddr()?);
                 last = Some(address);
@@ -541,11 +563,6 @@ impl Socket {
     }
 }
 
-/// The address of a message's sender, or None.
-fn sender<'py>(py: Python<'py>, address: &SockAddr) -> PyResult<Bound<'py, PyAny>> {
-    address_to_py(py, Addr::from_sockaddr(address).as_ref())
-}
-
 /// The senders of many messages: the one before is often the same, and then so is the object.
 #[derive(Default)]
 struct LastSender<'batch, 'py> {
@@ -553,14 +570,19 @@ struct LastSender<'batch, 'py> {
 }
 
 impl<'batch, 'py> LastSender<'batch, 'py> {
-    fn of(&mut self, py: Python<'py>, address: &'batch [u8]) -> PyResult<Bound<'py, PyAny>> {
+    fn of(
+        &mut self,
+        socket: &Socket,
+        py: Python<'py>,
+        address: &'batch [u8],
+    ) -> PyResult<Bound<'py, PyAny>> {
         if let Some((bytes, object)) = &self.last
             && *bytes == address
         {
             return Ok(object.clone());
         }
         let object = match sys::message::address_from_bytes(address) {
-            Some(found) => sender(py, &found)?,
+            Some(found) => socket.sender(py, &found)?,
             None => py.None().into_bound(py),
         };
         self.last = Some((address, object.clone()));
@@ -602,7 +624,11 @@ fn room_for_control(size: isize, call: &str) -> PyResult<Vec<u8>> {
 fn control_of(ancdata: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     let mut found = Vec::new();
     for item in iterate(ancdata, "ancillary data")? {
+        // A list will do, as in the stdlib.
         let item = item?;
+        let item = item
+            .cast::<PyList>()
+            .map_or_else(|_| item.clone(), |list| list.to_tuple().into_any());
         if item.len().is_ok_and(|length| length != 3) {
             return Err(PyTypeError::new_err(
                 "an item of ancillary data must be (level, type, data)",
@@ -614,28 +640,28 @@ fn control_of(ancdata: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     Ok(found)
 }
 
-/// Control messages as a list of (level, type, data). Descriptors among them do not leak when
-/// something goes wrong.
+/// Control messages as a list of (level, type, data). Descriptors among them are nobody's yet: who
+/// cannot hand the list on closes them.
 fn ancillary<'py>(py: Python<'py>, control: &[u8]) -> PyResult<Bound<'py, PyList>> {
     if control.is_empty() {
         return Ok(PyList::empty(py));
     }
     let (messages, whole) = control::parse(control);
-    let list = || {
-        if !whole {
-            let text = c_text("received malformed or improperly-truncated ancillary data");
-            PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), &text, 1)?;
+    if !whole {
+        let text = c_text("received malformed or improperly-truncated ancillary data");
+        PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), &text, 1)?;
+    }
+    let items = messages
+        .iter()
+        .map(|(level, kind, data)| (level, kind, PyBytes::new(py, data)));
+    PyList::new(py, items)
+}
+
+/// Closes the descriptors among control messages.
+fn close_descriptors(control: &[u8]) {
+    for (level, kind, data) in control::parse(control).0 {
+        if (level, kind) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
+            sys::fd::close_received(data);
         }
-        let items = messages
-            .iter()
-            .map(|(level, kind, data)| (level, kind, PyBytes::new(py, data)));
-        PyList::new(py, items)
-    };
-    list().inspect_err(|_| {
-        for (level, kind, data) in &messages {
-            if (*level, *kind) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
-                sys::fd::close_received(data);
-            }
-        }
-    })
+    }
 }
