@@ -450,12 +450,11 @@ def test_ipv6_text_and_scope_are_the_stdlibs(host: str) -> None:
     lo = socket.if_nametoindex("lo")
     seen = []
     for make in KINDS:
-        with make(AF_INET6, SOCK_DGRAM) as sock, make(AF_INET6, SOCK_DGRAM) as other:
+        with make(AF_INET6, SOCK_DGRAM) as sock:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             sock.setsockopt(socket.IPPROTO_IPV6, IPV6_FREEBIND, 1)
             sock.bind((host, 0, 0, lo if host.startswith("fe80") else 0))
             seen.append(sock.getsockname()[0::2] + sock.getsockname()[3:])
-            assert isinstance(other.fileno(), int)
     assert seen[0] == seen[1]
     assert socket.inet_pton(AF_INET6, seen[0][0]) == socket.inet_pton(AF_INET6, host)
 

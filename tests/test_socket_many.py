@@ -248,7 +248,7 @@ def test_no_messages_are_nothing_to_do() -> None:
         assert one.sendmmsg(iter(())) == 0
 
 
-@pytest.mark.parametrize("timeout", [0.0, 0.001, None])
+@pytest.mark.parametrize("timeout", [0.0, 0.001])
 def test_a_full_queue_ends_a_send_short(timeout: float | None) -> None:
     with unix_pair() as (one, other):
         room = fill(one)
@@ -257,6 +257,40 @@ def test_a_full_queue_ends_a_send_short(timeout: float | None) -> None:
         assert one.sendmmsg([b"fits", b"does not", b"nor this"]) == 1
         received = data_of(other.recvmmsg(room + 9, 9))
         assert received == [b"filling"] * (room - 1) + [b"fits"]
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_without_a_timeout_a_send_waits_for_room_for_all(before: int) -> None:
+    with unix_pair() as (one, other):
+        room = fill(one)
+        for _ in range(before):  # room for the first or not
+            other.recv(10)
+        one.settimeout(None)
+        count = 2 * room
+        sent: list[int] = []
+        sender = threading.Thread(target=lambda: sent.append(one.sendmmsg([b"x"] * count)))
+        sender.start()
+        must_be_waiting(sender.native_id or 0)
+        received: list[bytes] = []
+        other.settimeout(MUST_ARRIVE)
+        while received.count(b"x") < count:
+            received += data_of(other.recvmmsg(count, 10))
+        sender.join(MUST_ARRIVE)
+        assert sent == [count]
+        assert one.sendmmsg([b"x"] * count, socket.MSG_DONTWAIT) < count
+
+
+def test_a_length_that_is_not_true_does_no_harm() -> None:
+    class Boasting:
+        def __len__(self) -> int:
+            return 2**62
+
+        def __iter__(self) -> Iterator[bytes]:
+            return iter([b"x"])
+
+    with unix_pair() as (one, _):
+        assert outcome(lambda: one.sendmmsg(range(2**60))) == (TypeError, None)
+        assert one.sendmmsg(Boasting()) == 1
 
 
 def test_a_full_queue_may_take_none() -> None:

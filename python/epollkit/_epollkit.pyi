@@ -1291,7 +1291,7 @@ class Socket:
 
         Returns:
             How many messages were sent, from the first on. Fewer than you gave: the queue was full
-            or the next one failed; sent again, that one gives its error. (Not if it was an earlier
+            (without a time-out it waits for room) or the next one failed; sent again, that one gives its error. (Not if it was an earlier
             one's, as ECONNREFUSED is: the kernel has then forgotten it.)
 
         Raises:

@@ -17,7 +17,7 @@ use crate::py::objects::{
     AncillaryArg, BuffersArg, MessagesArg, ReadableArg, RoomsArg, WritableArg,
 };
 use crate::py::recv::{no_room, with_memory};
-use crate::py::wait::{Transfer, transfer};
+use crate::py::wait::{Transfer, transfer, without_gil};
 use crate::sys;
 use crate::sys::message::{Batch, Message};
 
@@ -384,7 +384,7 @@ impl Socket {
     ///
     /// Returns:
     ///     How many messages were sent, from the first on. Fewer than you gave: the queue was full
-    ///     or the next one failed; sent again, that one gives its error. (Not if it was an earlier
+    ///     (without a time-out it waits for room) or the next one failed; sent again, that one gives its error. (Not if it was an earlier
     ///     one's, as ECONNREFUSED is: the kernel has then forgotten it.)
     ///
     /// Raises:
@@ -404,11 +404,21 @@ impl Socket {
                 (message.data.span(), to, &*message.control)
             })
             .collect();
+        let timeout = self.timeout.get();
         let call = Transfer::send("sendmmsg", flags);
+        let waits = timeout.is_none() && flags & libc::MSG_DONTWAIT == 0;
         let mut sent = 0;
         while let Some(rest) = prepared.get(sent..).filter(|rest| !rest.is_empty()) {
-            let step = if sent == 0 {
-                transfer(py, self.inner(), self.timeout.get(), call, |fd, flags| {
+            let in_the_kernel = || {
+                self.inner()
+                    .waiting("sendmmsg", |fd| buffer::sendmmsg(fd, rest, flags))
+            };
+            let step = if waits && sent == 0 {
+                without_gil(py, in_the_kernel)?
+            } else if waits {
+                py.detach(in_the_kernel).unwrap_or(0) // as below
+            } else if sent == 0 {
+                transfer(py, self.inner(), timeout, call, |fd, flags| {
                     buffer::sendmmsg(fd, rest, flags)
                 })?
             } else {
@@ -516,7 +526,8 @@ impl Socket {
 
     fn messages_of<'py>(&self, messages: &Bound<'py, PyAny>) -> PyResult<Messages<'py>> {
         let mut found = Messages {
-            data: Vec::with_capacity(messages.len().unwrap_or(0)),
+            // A length is anybody's claim.
+            data: Vec::with_capacity(messages.len().unwrap_or(0).min(sys::message::MOST)),
             addresses: Vec::new(),
         };
         // Most callers send to one address many times: the same object is the same address.
