@@ -887,7 +887,8 @@ class Socket:
     @property
     def closed(self, /) -> bool:
         """
-        Whether the object has been closed or detached.
+        Whether the object has been closed or detached. Not before the file objects of `makefile` are
+        closed, too.
         """
     def connect(self, /, address: tuple[Any, ...] | str | ReadableBuffer) -> None:
         """
@@ -1294,7 +1295,8 @@ class Socket:
 
         Returns:
             How many messages were sent, from the first on. Fewer than you gave: the queue was full
-            or the next one failed; sent again, that one gives its error.
+            (without a time-out it waits for room) or the next one failed; sent again, that one gives its error. (Not if it was an earlier
+            one's, as ECONNREFUSED is: the kernel has then forgotten it.)
 
         Raises:
             BlockingIOError, TimeoutError, OSError: as `sendto`, for the first message.
@@ -1341,7 +1343,7 @@ class Socket:
             How many bytes were sent.
 
         Raises:
-            OSError: as `sendmsg`. ValueError: a negative length.
+            OSError: as `sendmsg`. TypeError: a negative length.
         """
     def sendto(self, /, data: ReadableBuffer, flags_or_address: int | tuple[Any, ...] | str | ReadableBuffer, address: tuple[Any, ...] | str | ReadableBuffer = ...) -> int:
         """
@@ -1355,7 +1357,8 @@ class Socket:
             address: as for `bind`; a host name is resolved at every call.
 
         Returns:
-            How many bytes were sent: all of a datagram, or it would be an error.
+            How many bytes were sent: all of a datagram, or it would be an error; on a stream as
+            `send`.
 
         Raises:
             BlockingIOError: EAGAIN. TimeoutError: no room within the time-out.

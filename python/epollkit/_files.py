@@ -94,7 +94,7 @@ def send_in_the_kernel(
             sent += step
         return sent
     finally:
-        if sent > 0:
+        if sent > 0 and hasattr(file, "seek"):
             file.seek(offset + sent)
 
 

@@ -265,7 +265,7 @@ pub(super) fn address_to_py<'py>(
         }
         Some(Addr::Unix(name)) if name.first() == Some(&0) => Ok(PyBytes::new(py, name).into_any()),
         Some(Addr::Unix(path)) => Ok(OsStr::from_bytes(path).into_pyobject(py)?.into_any()),
-        Some(Addr::Other(bytes)) => families::decode(py, bytes),
+        Some(Addr::Other(bytes)) => families::decode(py, 0, bytes),
         None => Ok(py.None().into_bound(py)),
     }
 }

@@ -99,7 +99,8 @@ impl Transfer {
 /// is done or the time is up.
 ///
 /// Without a time-out it is the kernel that waits, in the call itself, so that all it knows about
-/// waiting holds: SO_RCVTIMEO, SO_RCVLOWAT, MSG_WAITALL, the MSG_DONTWAIT of the caller.
+/// waiting holds: SO_RCVTIMEO, SO_RCVLOWAT, MSG_WAITALL, MSG_FASTOPEN (which connects first), the
+/// MSG_DONTWAIT of the caller.
 #[inline]
 pub(super) fn transfer<T: Send>(
     py: Python<'_>,
@@ -109,7 +110,7 @@ pub(super) fn transfer<T: Send>(
     mut call: impl FnMut(BorrowedFd<'_>, i32) -> io::Result<T> + Send,
 ) -> PyResult<T> {
     let Transfer { op, flags, .. } = transfer;
-    if flags & libc::MSG_WAITALL != 0 && timeout.is_none() {
+    if flags & (libc::MSG_WAITALL | libc::MSG_FASTOPEN) != 0 && timeout.is_none() {
         return in_the_kernel(py, socket, transfer, call);
     }
     match socket.call(op, |fd| call(fd, flags | libc::MSG_DONTWAIT)) {

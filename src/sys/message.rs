@@ -215,7 +215,8 @@ pub fn sendmmsg(
 /// Room for many messages of recvmmsg(2).
 #[derive(Debug)]
 pub struct Batch {
-    bytes: Vec<MaybeUninit<u8>>,
+    /// All of it is spare capacity, which costs nothing until it is written to.
+    bytes: Vec<u8>,
     size: usize,
     control: Vec<u8>,
     control_size: usize,
@@ -258,7 +259,6 @@ impl Batch {
         let mut control = Vec::new();
         control.try_reserve_exact(count.saturating_mul(control_size))?;
         control.resize(count * control_size, 0);
-        bytes.resize(count * size, MaybeUninit::uninit());
         Ok(Self {
             bytes,
             size,
@@ -309,7 +309,8 @@ impl Batch {
 pub fn recvmmsg(fd: BorrowedFd<'_>, batch: &mut Batch, flags: libc::c_int) -> io::Result<()> {
     batch.headers.clear();
     if flags & libc::MSG_TRUNC != 0 {
-        batch.bytes.fill(MaybeUninit::new(0)); // as in `Filling::room`
+        // As in `Filling::room`.
+        batch.bytes.spare_capacity_mut().fill(MaybeUninit::new(0));
     }
     let mut parts: Vec<libc::iovec> = (0..batch.names.len())
         .map(|index| libc::iovec {

@@ -36,9 +36,9 @@ RESET_AT_CLOSE = pack("ii", 1, 0)
 
 _WAITS = {
     # poll, ppoll, epoll_wait, epoll_pwait, epoll_pwait2; and in blocking mode connect, accept4,
-    # sendto, recvfrom, sendmsg, recvmsg
-    "x86_64": {"7", "271", "232", "281", "441", "42", "288", "44", "45", "46", "47"},
-    "aarch64": {"73", "22", "441", "203", "242", "206", "207", "211", "212"},
+    # sendto, recvfrom, sendmsg, recvmsg, and their plurals
+    "x86_64": {"7", "271", "232", "281", "441", "42", "288", "44", "45", "46", "47", "307", "299"},
+    "aarch64": {"73", "22", "441", "203", "242", "206", "207", "211", "212", "269", "243"},
 }
 
 

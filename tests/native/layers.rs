@@ -139,7 +139,9 @@ fn each_outer_world_has_one_door() {
                 "src/{path}: unsafe"
             );
         }
-        if module != "net" && module != "py" {
+        // Its calls are for net; its form of an address is sys's and py's, too.
+        let addresses = matches!(&*module, "net" | "sys" | "py");
+        if !addresses {
             assert!(!code.contains("socket2::"), "src/{path} uses socket2");
         }
         if module != "py" && !module.is_empty() {

@@ -225,7 +225,7 @@ impl Socket {
     /// Raises:
     ///     OSError: ENOTCONN.
     fn getpeername<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        address_to_py(py, self.inner().getpeername()?.as_ref())
+        self.shown(py, self.inner().getpeername()?.as_ref())
     }
 
     /// getsockname(2): the local address.
@@ -233,7 +233,7 @@ impl Socket {
     /// Raises:
     ///     OSError: EBADF.
     fn getsockname<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        address_to_py(py, self.inner().getsockname()?.as_ref())
+        self.shown(py, self.inner().getsockname()?.as_ref())
     }
 
     /// listen(2): start queueing connections.

@@ -11,14 +11,14 @@ use super::Socket;
 use super::transfer::{part_of, size_of_recv};
 use crate::net::Addr;
 use crate::net::control;
-use crate::py::address::{Address, address_to_py};
+use crate::py::address::Address;
 use crate::py::args::c_text;
 use crate::py::buffer::{self, Data, Datagram, FEW, Room};
 use crate::py::objects::{
     AncillaryArg, BuffersArg, MessagesArg, ReadableArg, RoomsArg, WritableArg,
 };
 use crate::py::recv::{no_room, receive_bytes};
-use crate::py::wait::{Transfer, transfer};
+use crate::py::wait::{Transfer, transfer, without_gil};
 use crate::sys;
 use crate::sys::message::{Batch, Message};
 use crate::sys::span::{Span, SpanMut};
@@ -55,7 +55,7 @@ impl Socket {
                 sys::message::recvfrom_filling(fd, memory, flags)
             })
         })?;
-        Ok((data, sender(py, &from)?))
+        Ok((data, self.sender(py, &from)?))
     }
 
     /// recvfrom(2) into a buffer of yours.
@@ -85,7 +85,7 @@ impl Socket {
             transfer(py, self.inner(), self.timeout.get(), call, |fd, flags| {
                 sys::message::recvfrom(fd, room, flags)
             })?;
-        Ok((received, sender(py, &from)?))
+        Ok((received, self.sender(py, &from)?))
     }
 
     /// recvmsg(2): bytes, control messages, flags, and who sent them.
@@ -124,8 +124,11 @@ impl Socket {
             })
         })?;
         control.truncate(seen.control);
-        let ancdata = ancillary(py, &control)?;
-        Ok((data, ancdata, seen.flags, sender(py, &seen.address)?))
+        let answer = || {
+            let ancdata = ancillary(py, &control)?;
+            Ok((data, ancdata, seen.flags, self.sender(py, &seen.address)?))
+        };
+        answer().inspect_err(|_| close_descriptors(&control))
     }
 
     /// recvmsg(2) into buffers of yours, one after the other.
@@ -148,15 +151,10 @@ impl Socket {
         ancbufsize: isize,
         flags: i32,
     ) -> PyResult<ReceivedTuple<'py, usize>> {
-        let rooms = items(&buffers.0, "recvmsg_into() argument 1")?
-            .iter()
-            .map(|buffer| {
-                Room::get(
-                    buffer,
-                    "recvmsg_into() argument 1 must be an iterable of buffers: each",
-                )
-            })
-            .collect::<PyResult<SmallVec<[_; FEW]>>>()?;
+        let rooms = each(&buffers.0, "recvmsg_into() argument 1", |buffer| {
+            let what = "recvmsg_into() argument 1 must be an iterable of buffers: each";
+            Room::get(buffer, what)
+        })?;
         let spans: SmallVec<[SpanMut<'_>; FEW]> = rooms.iter().map(Room::span).collect();
         let mut control = room_for_control(ancbufsize, "recvmsg_into")?;
         let call = Transfer::receive("recvmsg", flags);
@@ -164,12 +162,12 @@ impl Socket {
             sys::message::recvmsg(fd, &spans, &mut control, flags)
         })?;
         control.truncate(seen.control);
-        Ok((
-            seen.length,
-            ancillary(py, &control)?,
-            seen.flags,
-            sender(py, &seen.address)?,
-        ))
+        let answer = || {
+            let ancdata = ancillary(py, &control)?;
+            let from = self.sender(py, &seen.address)?;
+            Ok((seen.length, ancdata, seen.flags, from))
+        };
+        answer().inspect_err(|_| close_descriptors(&control))
     }
 
     /// recvmmsg(2): many datagrams in one system call.
@@ -221,9 +219,17 @@ impl Socket {
                 address,
             } = message;
             let data = PyBytes::new(py, data);
-            (data, ancillary(py, control)?, flags, from.of(py, address)?).into_pyobject(py)
+            let from = from.of(self, py, address)?;
+            (data, ancillary(py, control)?, flags, from).into_pyobject(py)
         });
-        PyList::new(py, messages.collect::<PyResult<Vec<_>>>()?)
+        let messages = messages.collect::<PyResult<Vec<_>>>();
+        messages
+            .and_then(|messages| PyList::new(py, messages))
+            .inspect_err(|_| {
+                for message in batch.messages() {
+                    close_descriptors(message.control);
+                }
+            })
     }
 
     /// sendto(2): send a datagram to an address.
@@ -236,7 +242,8 @@ impl Socket {
     ///     address: as for `bind`; a host name is resolved at every call.
     ///
     /// Returns:
-    ///     How many bytes were sent: all of a datagram, or it would be an error.
+    ///     How many bytes were sent: all of a datagram, or it would be an error; on a stream as
+    ///     `send`.
     ///
     /// Raises:
     ///     BlockingIOError: EAGAIN. TimeoutError: no room within the time-out.
@@ -260,11 +267,16 @@ impl Socket {
             ThirdArgument::Absent => (0, Address(flags_or_address.0)),
         };
         let to = address.for_socket("sendto", self.inner())?.to_sockaddr()?;
-        let data = data.span();
+        let (data, timeout) = (data.span(), self.timeout.get());
         let call = Transfer::send("sendto", flags);
-        transfer(py, self.inner(), self.timeout.get(), call, |fd, flags| {
+        let sent = transfer(py, self.inner(), timeout, call, |fd, flags| {
             sys::message::sendto(fd, data, flags, &to)
-        })
+        })?;
+        if sent < data.len() && timeout.is_none() && flags & libc::MSG_DONTWAIT == 0 {
+            // Only a stream takes a part, and it is connected.
+            return Ok(sent + self.send_rest(py, data.skip(sent), flags));
+        }
+        Ok(sent)
     }
 
     /// sendmsg(2): send buffers as one message, with control messages beside it.
@@ -296,10 +308,7 @@ impl Socket {
         flags: i32,
         address: Option<Address<'_>>,
     ) -> PyResult<usize> {
-        let data = items(&buffers.0, "sendmsg() argument 1")?
-            .iter()
-            .map(Data::get)
-            .collect::<PyResult<SmallVec<[_; FEW]>>>()?;
+        let data = each(&buffers.0, "sendmsg() argument 1", Data::get)?;
         let control = ancdata.map_or_else(|| Ok(Vec::new()), |ancdata| control_of(&ancdata.0))?;
         let to = address
             .map(|address| {
@@ -322,7 +331,7 @@ impl Socket {
     ///     How many bytes were sent.
     ///
     /// Raises:
-    ///     OSError: as `sendmsg`. ValueError: a negative length.
+    ///     OSError: as `sendmsg`. TypeError: a negative length.
     #[pyo3(signature = (msg = None, *, op, iv = None, assoclen = None, flags = 0))]
     fn sendmsg_afalg(
         &self,
@@ -334,11 +343,8 @@ impl Socket {
         flags: i32,
     ) -> PyResult<usize> {
         let data = match &msg {
-            None => Vec::new(),
-            Some(msg) => items(&msg.0, "sendmsg_afalg() argument 1")?
-                .iter()
-                .map(Data::get)
-                .collect::<PyResult<Vec<_>>>()?,
+            None => SmallVec::new(),
+            Some(msg) => each(&msg.0, "sendmsg_afalg() argument 1", Data::get)?,
         };
         let mut messages = Vec::new();
         control::append(
@@ -354,7 +360,7 @@ impl Socket {
         }
         if let Some(length) = assoclen {
             let value = u32::try_from(length)
-                .map_err(|_| PyValueError::new_err("assoclen must not be negative"))?;
+                .map_err(|_| PyTypeError::new_err("assoclen must be positive"))?;
             let kind = libc::ALG_SET_AEAD_ASSOCLEN;
             control::append(&mut messages, (libc::SOL_ALG, kind, &value.to_ne_bytes()));
         }
@@ -374,7 +380,8 @@ impl Socket {
     ///
     /// Returns:
     ///     How many messages were sent, from the first on. Fewer than you gave: the queue was full
-    ///     or the next one failed; sent again, that one gives its error.
+    ///     (without a time-out it waits for room) or the next one failed; sent again, that one gives its error. (Not if it was an earlier
+    ///     one's, as ECONNREFUSED is: the kernel has then forgotten it.)
     ///
     /// Raises:
     ///     BlockingIOError, TimeoutError, OSError: as `sendto`, for the first message.
@@ -396,11 +403,22 @@ impl Socket {
             .collect();
         let addresses = &messages.addresses;
         let segment = self.inner().is_udp();
+        let timeout = self.timeout.get();
         let call = Transfer::send("sendmmsg", flags);
+        let waits = timeout.is_none() && flags & libc::MSG_DONTWAIT == 0;
         let mut sent = 0;
         while let Some(rest) = prepared.get(sent..).filter(|rest| !rest.is_empty()) {
-            let step = if sent == 0 {
-                transfer(py, self.inner(), self.timeout.get(), call, |fd, flags| {
+            let in_the_kernel = || {
+                self.inner().waiting("sendmmsg", |fd| {
+                    buffer::sendmmsg(fd, rest, addresses, segment, flags)
+                })
+            };
+            let step = if waits && sent == 0 {
+                without_gil(py, in_the_kernel)?
+            } else if waits {
+                py.detach(in_the_kernel).unwrap_or(0) // as below
+            } else if sent == 0 {
+                transfer(py, self.inner(), timeout, call, |fd, flags| {
                     buffer::sendmmsg(fd, rest, addresses, segment, flags)
                 })?
             } else {
@@ -410,10 +428,10 @@ impl Socket {
                 });
                 more.unwrap_or(0) // the next call gives the error
             };
-            if step == 0 {
+            sent += step;
+            if step < rest.len().min(sys::message::MOST) {
                 break;
             }
-            sent += step;
         }
         Ok(sent)
     }
@@ -455,7 +473,7 @@ impl<'py> FromPyObject<'_, 'py> for ThirdArgument<'py> {
 
 /// Messages for sendmmsg, whose equal addresses are kept once.
 struct Messages<'py> {
-    data: Vec<OneMessage<'py>>,
+    data: SmallVec<[OneMessage<'py>; FEW]>,
     addresses: Vec<SockAddr>,
 }
 
@@ -502,21 +520,22 @@ impl Socket {
         Ok(sent + py.detach(call).unwrap_or(0))
     }
 
+    /// The address of a message's sender, or None.
+    fn sender<'py>(&self, py: Python<'py>, address: &SockAddr) -> PyResult<Bound<'py, PyAny>> {
+        self.shown(py, Addr::from_sockaddr(address).as_ref())
+    }
+
     fn messages_of<'py>(&self, messages: &Bound<'py, PyAny>) -> PyResult<Messages<'py>> {
-        let mut found = Messages {
-            data: Vec::with_capacity(messages.len().unwrap_or(0)),
-            addresses: Vec::new(),
-        };
+        let mut addresses = Vec::new();
         // Most callers send to one address many times: the same object is the same address.
         let mut last: Option<Bound<'py, PyAny>> = None;
-        for message in items(messages, "sendmmsg() argument 1")? {
+        let data = each(messages, "sendmmsg() argument 1", |message| {
             let Ok(parts) = message.cast::<PyTuple>() else {
-                found.data.push(OneMessage {
-                    data: Data::get(&message)?,
+                return Ok(OneMessage {
+                    data: Data::get(message)?,
                     to: None,
                     control: Vec::new(),
                 });
-                continue;
             };
             if !(2..=3).contains(&parts.len()) {
                 return Err(PyTypeError::new_err(
@@ -527,29 +546,26 @@ impl Socket {
             let address = parts.get_item(1)?;
             if address.is_none() {
                 last = None;
-            } else if !last.as_ref().is_some_and(|last| last.is(&address)) {
+            } else if !last.as_ref().is_some_and(|last| last.is(&address))
+                || !address.is_instance_of::<PyTuple>()
+            {
+                // A bytearray may be the same and yet another name by now.
                 let to = Address(address.clone()).for_socket("sendmmsg", self.inner())?;
-                found.addresses.push(to.to_sockaddr()?);
+                addresses.push(to.to_sockaddr()?);
                 last = Some(address);
             }
-            found.data.push(OneMessage {
+            Ok(OneMessage {
                 data: Data::get(&parts.get_item(0)?)?,
-                to: last
-                    .as_ref()
-                    .and_then(|_| found.addresses.len().checked_sub(1)),
-                control: match parts.get_item(2) {
-                    Ok(ancdata) => control_of(&ancdata)?,
-                    Err(_) => Vec::new(),
+                to: last.as_ref().and_then(|_| addresses.len().checked_sub(1)),
+                control: if parts.len() > 2 {
+                    control_of(&parts.get_item(2)?)?
+                } else {
+                    Vec::new()
                 },
-            });
-        }
-        Ok(found)
+            })
+        })?;
+        Ok(Messages { data, addresses })
     }
-}
-
-/// The address of a message's sender, or None.
-fn sender<'py>(py: Python<'py>, address: &SockAddr) -> PyResult<Bound<'py, PyAny>> {
-    address_to_py(py, Addr::from_sockaddr(address).as_ref())
 }
 
 /// The senders of many messages: the one before is often the same, and then so is the object.
@@ -559,14 +575,19 @@ struct LastSender<'batch, 'py> {
 }
 
 impl<'batch, 'py> LastSender<'batch, 'py> {
-    fn of(&mut self, py: Python<'py>, address: &'batch [u8]) -> PyResult<Bound<'py, PyAny>> {
+    fn of(
+        &mut self,
+        socket: &Socket,
+        py: Python<'py>,
+        address: &'batch [u8],
+    ) -> PyResult<Bound<'py, PyAny>> {
         if let Some((bytes, object)) = &self.last
             && *bytes == address
         {
             return Ok(object.clone());
         }
         let object = match sys::message::address_from_bytes(address) {
-            Some(found) => sender(py, &found)?,
+            Some(found) => socket.sender(py, &found)?,
             None => py.None().into_bound(py),
         };
         self.last = Some((address, object.clone()));
@@ -574,20 +595,22 @@ impl<'batch, 'py> LastSender<'batch, 'py> {
     }
 }
 
-/// What an iterable argument has in it; `what` names it in the error.
-fn items<'py>(
+/// What `take` makes of each item of an iterable argument, up to the first that it refuses; `what`
+/// names the argument in the error.
+fn each<'py, T>(
     object: &Bound<'py, PyAny>,
     what: &str,
-) -> PyResult<SmallVec<[Bound<'py, PyAny>; FEW]>> {
+    mut take: impl FnMut(&Bound<'py, PyAny>) -> PyResult<T>,
+) -> PyResult<SmallVec<[T; FEW]>> {
     if let Ok(list) = object.cast_exact::<PyList>() {
-        return Ok(list.iter().collect());
+        return list.iter().map(|item| take(&item)).collect();
     }
     let iterator = object.try_iter().map_err(|_| {
         let kind = object.get_type().name().map(|name| name.to_string());
         let kind = kind.unwrap_or_else(|_| "?".to_owned());
         PyTypeError::new_err(format!("{what} must be an iterable, not {kind}"))
     })?;
-    iterator.collect()
+    iterator.map(|item| take(&item?)).collect()
 }
 
 fn size_of_control(size: isize, call: &str) -> PyResult<usize> {
@@ -611,7 +634,11 @@ fn room_for_control(size: isize, call: &str) -> PyResult<Vec<u8>> {
 /// The kernel's form of `(level, type, data)` control messages.
 fn control_of(ancdata: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     let mut found = Vec::new();
-    for item in items(ancdata, "ancillary data")? {
+    each(ancdata, "ancillary data", |item| {
+        // A list will do, as in the stdlib.
+        let item = item
+            .cast::<PyList>()
+            .map_or_else(|_| item.clone(), |list| list.to_tuple().into_any());
         if item.len().is_ok_and(|length| length != 3) {
             return Err(PyTypeError::new_err(
                 "an item of ancillary data must be (level, type, data)",
@@ -619,32 +646,33 @@ fn control_of(ancdata: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
         }
         let (level, kind, data) = item.extract::<(i32, i32, Bound<'_, PyAny>)>()?;
         control::append(&mut found, (level, kind, &Data::get(&data)?.to_vec()));
-    }
+        Ok(())
+    })?;
     Ok(found)
 }
 
-/// Control messages as a list of (level, type, data). Descriptors among them do not leak when
-/// something goes wrong.
+/// Control messages as a list of (level, type, data). Descriptors among them are nobody's yet: who
+/// cannot hand the list on closes them.
 fn ancillary<'py>(py: Python<'py>, control: &[u8]) -> PyResult<Bound<'py, PyList>> {
     if control.is_empty() {
         return Ok(PyList::empty(py));
     }
     let (messages, whole) = control::parse(control);
-    let list = || {
-        if !whole {
-            let text = c_text("received malformed or improperly-truncated ancillary data");
-            PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), &text, 1)?;
+    if !whole {
+        let text = c_text("received malformed or improperly-truncated ancillary data");
+        PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), &text, 1)?;
+    }
+    let items = messages
+        .iter()
+        .map(|(level, kind, data)| (level, kind, PyBytes::new(py, data)));
+    PyList::new(py, items)
+}
+
+/// Closes the descriptors among control messages.
+fn close_descriptors(control: &[u8]) {
+    for (level, kind, data) in control::parse(control).0 {
+        if (level, kind) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
+            sys::fd::close_received(data);
         }
-        let items = messages
-            .iter()
-            .map(|(level, kind, data)| (level, kind, PyBytes::new(py, data)));
-        PyList::new(py, items)
-    };
-    list().inspect_err(|_| {
-        for (level, kind, data) in &messages {
-            if (*level, *kind) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
-                sys::fd::close_received(data);
-            }
-        }
-    })
+    }
 }

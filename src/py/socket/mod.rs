@@ -23,10 +23,12 @@ use pyo3::exceptions::{PyResourceWarning, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use super::address::address_to_py;
 use super::args::{self, Seconds};
+use super::families;
 use super::objects::{Family, Kind};
 use super::wait::Timeout;
-use crate::net;
+use crate::net::{self, Addr};
 use files::Files;
 
 /// A Linux socket, non-blocking unless told otherwise.
@@ -77,6 +79,14 @@ impl Socket {
     pub(in crate::py) fn inner(&self) -> &Arc<net::Socket> {
         static NONE: LazyLock<Arc<net::Socket>> = LazyLock::new(|| Arc::new(net::Socket::closed()));
         self.opened.get().unwrap_or_else(|| &NONE)
+    }
+
+    /// An address as this socket's family and protocol write it.
+    fn shown<'py>(&self, py: Python<'py>, address: Option<&Addr>) -> PyResult<Bound<'py, PyAny>> {
+        match address {
+            Some(Addr::Other(bytes)) => families::decode(py, self.inner().protocol(), bytes),
+            address => address_to_py(py, address),
+        }
     }
 
     /// The time-out, and the kernel's mode with it: blocking without one, as in the stdlib.
@@ -176,7 +186,8 @@ impl Socket {
         self.set_timeout(args::timeout(timeout)?)
     }
 
-    /// Whether the object has been closed or detached.
+    /// Whether the object has been closed or detached. Not before the file objects of `makefile` are
+    /// closed, too.
     #[getter]
     fn closed(&self) -> bool {
         self.inner().is_closed()

@@ -257,7 +257,7 @@ impl Socket {
     /// What a short send without a time-out goes on with, as the kernel does in blocking mode: until
     /// all is sent, or a signal or an error comes, which the next call will see.
     #[cold]
-    fn send_rest(&self, py: Python<'_>, rest: Span<'_>, flags: i32) -> usize {
+    pub(super) fn send_rest(&self, py: Python<'_>, rest: Span<'_>, flags: i32) -> usize {
         let call = || {
             self.inner()
                 .waiting("send", |fd| sys::socket::send(fd, rest, flags))
