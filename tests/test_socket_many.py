@@ -345,8 +345,8 @@ def test_a_refusal_under_way_ends_the_send_short(loopback: str) -> None:
     with Socket(AF_INET, SOCK_DGRAM) as sock:
         sock.bind((loopback, 0))
         sock.connect((loopback, 9))
-        # The kernel sends one, hears of its refusal with the next, and forgets it. (Were they of one
-        # size, they would go as one.)
+        # The kernel sends one, hears of its refusal with the next, and forgets it. Were they of one
+        # size, they would go as one.
         assert sock.sendmmsg([b"a", b"bb", b"ccc", b"dddd"]) == 1
         sock.send(b"e")
         refused = (ConnectionRefusedError, errno.ECONNREFUSED)
