@@ -795,13 +795,15 @@ class Socket:
         """
         The stdlib's name for: one file object of `makefile` less; for `socket.SocketIO`.
         """
+    def _incref_socketios(self, /) -> None:
+        """
+        One file object of `makefile` more.
+        """
     @property
     def _io_refs(self, /) -> int:
         """
         The stdlib's name for the number of `makefile`'s files that are open; for `socket.SocketIO`.
         """
-    @_io_refs.setter
-    def _io_refs(self, /, count: SupportsIndex) -> None: ...
     def _sendfile(self, /, fd: FileDescriptorLike, offset: SupportsIndex, count: SupportsIndex) -> int:
         """
         sendfile(2) of the descriptor `fd`, waiting as the time-out has it until something is sent,

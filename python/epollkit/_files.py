@@ -40,7 +40,7 @@ def makefile(
     reading = "r" in mode or not writing
     raw_mode: Literal["r", "w", "rw"] = "rw" if reading and writing else "r" if reading else "w"
     raw = _raw_file(sock, raw_mode)
-    sock._io_refs += 1  # noqa: SLF001 - SocketIO gives it back when it is closed
+    sock._incref_socketios()  # noqa: SLF001 - SocketIO gives it back when it is closed
     if size == 0:
         return raw
     buffer: io.BufferedRWPair | io.BufferedReader | io.BufferedWriter

@@ -162,6 +162,10 @@ macro_rules! for_each_field {
     };
 }
 
+#[cfg_attr(
+    not(feature = "python"),
+    expect(unused_imports, reason = "the binding makes getters of the table")
+)]
 pub(crate) use for_each_field;
 
 /// What the kernel filled in of struct tcp_info.

@@ -207,9 +207,9 @@ impl Socket {
         self.files.open.load(Ordering::SeqCst)
     }
 
-    #[setter(_io_refs)]
-    fn set_io_refs(&self, count: usize) {
-        self.files.open.store(count, Ordering::SeqCst);
+    /// One file object of `makefile` more.
+    fn _incref_socketios(&self) {
+        self.files.open.fetch_add(1, Ordering::SeqCst);
     }
 
     /// The stdlib's name for: one file object of `makefile` less; for `socket.SocketIO`.
