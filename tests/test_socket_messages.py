@@ -505,6 +505,25 @@ def test_waitall_waits_for_all_without_a_timeout(call: str, make: Made) -> None:
         assert lengths == [8, 2]
 
 
+def test_a_low_water_mark_holds_without_a_timeout(make: Made) -> None:
+    with pair(make, timeout=None) as (one, other):
+        one.send(b"x")
+        assert other.recv(8) == b"x"  # it has received before
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 4)
+        received: list[bytes] = []
+        reader = threading.Thread(target=lambda: received.append(other.recv(8)))
+        reader.start()
+        one.send(b"abc")
+        must_be_waiting(reader.native_id or 0)
+        assert not received
+        one.send(b"de")
+        reader.join(MUST_ARRIVE)
+        assert received == [b"abcde"]
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+        one.send(b"f")
+        assert other.recv(8) == b"f"
+
+
 def test_waitall_with_a_timeout_takes_what_there_is(make: Made) -> None:
     with pair(make) as (one, other):
         one.send(b"abcd")

@@ -3,7 +3,6 @@
 import io
 import os
 import socket
-from collections.abc import Callable
 from typing import Any, BinaryIO, Literal, cast
 
 from epollkit._epollkit import Socket
@@ -19,12 +18,11 @@ class NotInTheKernelError(Exception):
     """The file is none that sendfile(2) takes, and nothing was sent yet."""
 
 
-_raw_file: Callable[[Socket, Literal["r", "w", "rw"]], socket.SocketIO]
-_raw_file = socket.SocketIO  # type: ignore[assignment] # its stub asks for the stdlib's class
-
-
 def makefile(
-    sock: Socket, mode: str, buffering: int | None, *text_options: str | None
+    sock: Any,  # noqa: ANN401 - SocketIO's stub asks for the stdlib's class, its code does not
+    mode: str,
+    buffering: int | None,
+    *text_options: str | None,
 ) -> io.IOBase:
     """See `Socket.makefile`; the text options are encoding, errors, newline.
 
@@ -39,7 +37,7 @@ def makefile(
     writing = "w" in mode
     reading = "r" in mode or not writing
     raw_mode: Literal["r", "w", "rw"] = "rw" if reading and writing else "r" if reading else "w"
-    raw = _raw_file(sock, raw_mode)
+    raw = socket.SocketIO(sock, raw_mode)
     sock._incref_socketios()  # noqa: SLF001 - SocketIO gives it back when it is closed
     if size == 0:
         return raw

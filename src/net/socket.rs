@@ -9,6 +9,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Type};
@@ -28,6 +29,8 @@ pub struct Socket {
     family: i32,
     kind: i32,
     protocol: i32,
+    /// `SO_RCVLOWAT` as last seen; 0: not asked yet, or set since.
+    low_water: AtomicI32,
 }
 
 impl Socket {
@@ -101,6 +104,7 @@ impl Socket {
             family: -1,
             kind: -1,
             protocol: -1,
+            low_water: AtomicI32::new(0),
         }
     }
 
@@ -111,6 +115,7 @@ impl Socket {
             family,
             kind,
             protocol,
+            low_water: AtomicI32::new(0),
         }
     }
 
@@ -260,6 +265,20 @@ impl Socket {
         filled.is_ok() && on && seconds
     }
 
+    /// `SO_RCVLOWAT`: how many bytes a receiving call in blocking mode waits for; 1 unless set. Asked
+    /// once, and again after it was set here: what another owner of the socket sets is not seen.
+    pub fn low_water(&self) -> i32 {
+        match self.low_water.load(Ordering::Relaxed) {
+            0 => {
+                let asked = self.getsockopt_int(libc::SOL_SOCKET, libc::SO_RCVLOWAT);
+                let low_water = asked.unwrap_or(1);
+                self.low_water.store(low_water, Ordering::Relaxed);
+                low_water
+            }
+            known => known,
+        }
+    }
+
     /// Whether this is a UDP socket.
     pub fn is_udp(&self) -> bool {
         matches!(self.family, libc::AF_INET | libc::AF_INET6)
@@ -356,9 +375,11 @@ impl Socket {
     ///
     /// `ENOPROTOOPT`, `EINVAL`, `EPERM`.
     pub fn setsockopt(&self, level: i32, name: i32, value: &[u8]) -> Result<()> {
-        self.call("setsockopt", |fd| {
+        let set = self.call("setsockopt", |fd| {
             sys::socket::setsockopt(fd, level, name, value)
-        })
+        });
+        self.low_water.store(0, Ordering::Relaxed);
+        set
     }
 
     /// setsockopt(2) of an `int` option.

@@ -95,6 +95,15 @@ impl Transfer {
     }
 }
 
+impl Transfer {
+    /// Whether trying it at once would give something else than waiting does: less than all, or
+    /// than SO_RCVLOWAT asks for; an attempt to connect.
+    fn is_the_kernels(self, socket: &Socket) -> bool {
+        self.flags & (libc::MSG_WAITALL | libc::MSG_FASTOPEN) != 0
+            || self.interest == Interest::Readable && socket.low_water() > 1
+    }
+}
+
 /// Runs one transfer: at once with the GIL held if that can be, else by waiting without it until it
 /// is done or the time is up.
 ///
@@ -110,7 +119,7 @@ pub(super) fn transfer<T: Send>(
     mut call: impl FnMut(BorrowedFd<'_>, i32) -> io::Result<T> + Send,
 ) -> PyResult<T> {
     let Transfer { op, flags, .. } = transfer;
-    if flags & (libc::MSG_WAITALL | libc::MSG_FASTOPEN) != 0 && timeout.is_none() {
+    if timeout.is_none() && transfer.is_the_kernels(socket) {
         return in_the_kernel(py, socket, transfer, call);
     }
     match socket.call(op, |fd| call(fd, flags | libc::MSG_DONTWAIT)) {
