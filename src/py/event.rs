@@ -6,45 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use pyo3::PyTraverseError;
 use pyo3::exceptions::PyIndexError;
 use pyo3::gc::PyVisit;
-use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyDict;
 
 use super::epoll::Epoll;
 use super::error::not_for_pickle;
-use super::hint;
+use super::objects::EventMask;
 use crate::epoll::{EventFlags, fd_of};
 use crate::sys::epoll::RawEvent;
-
-/// A mask as an `epollkit.EventFlags`.
-#[derive(Clone, Copy, Debug)]
-struct Flags(u32);
-
-impl<'py> IntoPyObject<'py> for Flags {
-    type Target = PyAny;
-    type Output = Bound<'py, PyAny>;
-    type Error = PyErr;
-
-    const OUTPUT_TYPE: PyStaticExpr = hint::EVENT_FLAGS;
-
-    fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
-        static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        static MEMBERS: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
-        // Few masks occur, and to ask the enum costs a microsecond each time.
-        let members = MEMBERS
-            .get_or_init(py, || PyDict::new(py).unbind())
-            .bind(py);
-        if let Some(member) = members.get_item(self.0)? {
-            return Ok(member);
-        }
-        let member = CLASS
-            .import(py, "epollkit._flags", "EventFlags")?
-            .call1((self.0,))?;
-        members.set_item(self.0, &member)?;
-        Ok(member)
-    }
-}
 
 /// One readiness event.
 #[pyclass(frozen, module = "epollkit")]
@@ -63,8 +32,8 @@ pub(crate) struct Event {
 impl Event {
     /// All that is ready, as `EventFlags`; more than was asked for, since ERR and HUP come unasked.
     #[getter]
-    fn flags(&self) -> Flags {
-        Flags(self.flags.bits())
+    fn flags(&self) -> EventMask {
+        EventMask(self.flags.bits())
     }
 
     /// EPOLLIN: data, end of stream, a connection to accept, or an error.

@@ -27,6 +27,8 @@ pub(super) const WRITEABLE_BUFFER: PyStaticExpr =
     type_hint_identifier!("_typeshed", "WriteableBuffer");
 /// The flags of an event.
 pub(super) const EVENT_FLAGS: PyStaticExpr = type_hint_identifier!("epollkit._flags", "EventFlags");
+/// The flags of a poll(2) event.
+pub(super) const POLL_FLAGS: PyStaticExpr = type_hint_identifier!("epollkit._flags", "PollFlags");
 /// `socket.AddressFamily`.
 pub(super) const ADDRESS_FAMILY: PyStaticExpr = type_hint_identifier!("socket", "AddressFamily");
 /// `socket.SocketKind`.

@@ -4,7 +4,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyInt, PyIterator};
+use pyo3::types::{PyDict, PyInt, PyIterator};
 
 use super::hint;
 
@@ -92,6 +92,45 @@ stdlib_enum!(/// `AF_*`.
     Family, "AddressFamily", hint::ADDRESS_FAMILY);
 stdlib_enum!(/// `SOCK_*`.
     Kind, "SocketKind", hint::SOCKET_KIND);
+
+/// A mask as a member of one of `epollkit._flags`'s enums. Few masks occur, and to ask the enum costs a
+/// microsecond each time, so each is asked once.
+macro_rules! flag_enum {
+    ($(#[$doc:meta])* $name:ident($bits:ty), $python:literal, $hint:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub(super) struct $name(pub(super) $bits);
+
+        impl<'py> IntoPyObject<'py> for $name {
+            type Target = PyAny;
+            type Output = Bound<'py, PyAny>;
+            type Error = PyErr;
+
+            const OUTPUT_TYPE: PyStaticExpr = $hint;
+
+            fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
+                static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+                static MEMBERS: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+                let members = MEMBERS
+                    .get_or_init(py, || PyDict::new(py).unbind())
+                    .bind(py);
+                if let Some(member) = members.get_item(self.0)? {
+                    return Ok(member);
+                }
+                let member = CLASS
+                    .import(py, "epollkit._flags", $python)?
+                    .call1((self.0,))?;
+                members.set_item(self.0, &member)?;
+                Ok(member)
+            }
+        }
+    };
+}
+
+flag_enum!(/// `EPOLL*` bits as an `epollkit.EventFlags`.
+    EventMask(u32), "EventFlags", hint::EVENT_FLAGS);
+flag_enum!(/// `POLL*` bits as an `epollkit.PollFlags`.
+    PollMask(u16), "PollFlags", hint::POLL_FLAGS);
 
 /// An iterator over a pair.
 pub(crate) struct PairIterator<'py>(pub(super) Bound<'py, PyIterator>);

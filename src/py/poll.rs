@@ -9,13 +9,14 @@ use std::time::Duration;
 use pyo3::exceptions::{PyKeyError, PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
-use pyo3::sync::{MutexExt, PyOnceLock};
-use pyo3::types::{PyDict, PyInt, PyList};
+use pyo3::sync::MutexExt;
+use pyo3::types::{PyInt, PyList};
 use pyo3::{type_hint_identifier, type_hint_subscript};
 
 use super::args::{self, Fileno, Seconds};
 use super::error::{ignore_poison, not_for_pickle};
 use super::hint;
+use super::objects::PollMask;
 use crate::error::Error;
 use crate::poll::{self, PollFd, PollSet};
 use crate::sys::clock::Deadline;
@@ -109,37 +110,6 @@ impl<'py> FromPyObject<'_, 'py> for Milliseconds {
     }
 }
 
-const POLL_FLAGS: PyStaticExpr = type_hint_identifier!("epollkit._flags", "PollFlags");
-
-/// `POLL*` bits as an `epollkit.PollFlags`.
-#[derive(Clone, Copy, Debug)]
-struct Flags(u16);
-
-impl<'py> IntoPyObject<'py> for Flags {
-    type Target = PyAny;
-    type Output = Bound<'py, PyAny>;
-    type Error = PyErr;
-
-    const OUTPUT_TYPE: PyStaticExpr = POLL_FLAGS;
-
-    fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
-        static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        static MEMBERS: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
-        // Few masks occur, and to ask the enum costs a microsecond each time.
-        let members = MEMBERS
-            .get_or_init(py, || PyDict::new(py).unbind())
-            .bind(py);
-        if let Some(member) = members.get_item(self.0)? {
-            return Ok(member);
-        }
-        let member = CLASS
-            .import(py, "epollkit._flags", "PollFlags")?
-            .call1((self.0,))?;
-        members.set_item(self.0, &member)?;
-        Ok(member)
-    }
-}
-
 /// A list of (fd, `PollFlags`).
 struct Flagged<'py>(Bound<'py, PyList>);
 
@@ -153,7 +123,7 @@ impl<'py> IntoPyObject<'py> for Flagged<'py> {
         type_hint_subscript!(
             type_hint_identifier!("builtins", "tuple"),
             hint::INT,
-            POLL_FLAGS
+            hint::POLL_FLAGS
         )
     );
 
@@ -366,7 +336,7 @@ impl Poll {
     #[pyo3(signature = (timeout = None))]
     fn wait<'py>(&self, py: Python<'py>, timeout: Option<Seconds>) -> PyResult<Flagged<'py>> {
         let patience = args::patience(timeout);
-        self.wait_then(py, patience, |fd, found| (fd, Flags(found)))
+        self.wait_then(py, patience, |fd, found| (fd, PollMask(found)))
             .map(Flagged)
     }
 
