@@ -72,6 +72,40 @@ def test_a_pair_waits_for_as_long_as_it_is_told_to() -> None:
         assert (one.gettimeout(), other.gettimeout()) == (None, None)
 
 
+@pytest.mark.parametrize("timeout", [None, 0.0, MUST_ARRIVE])
+@pytest.mark.parametrize(
+    "make", ["Socket", "socketpair", "create_connection", "create_server", "fromfd"]
+)
+def test_the_mode_is_the_timeouts(make: str, timeout: float | None, loopback: str) -> None:
+    with tcp(loopback).listener() as listener:
+        listener.settimeout(timeout)  # fromfd leaves the mode alone where it has no time-out
+        made = {
+            "Socket": lambda: [Socket(timeout=timeout)],
+            "socketpair": lambda: socketpair(timeout=timeout),
+            "create_connection": lambda: [
+                epollkit.create_connection(listener.getsockname(), timeout)
+            ],
+            "create_server": lambda: [epollkit.create_server((loopback, 0), timeout=timeout)],
+            "fromfd": lambda: [
+                fromfd(listener.fileno(), AF_INET, SOCK_STREAM, timeout=timeout),
+            ],
+        }[make]()
+        for sock in made:
+            with sock:
+                assert sock.gettimeout() == timeout
+                assert os.get_blocking(sock.fileno()) is (timeout is None)
+
+
+def test_a_duplicate_with_a_timeout_does_not_block_and_one_without_changes_nothing() -> None:
+    for blocking in (True, False):
+        with socket.socket() as given:
+            given.setblocking(blocking)
+            with fromfd(given.fileno(), AF_INET, SOCK_STREAM, timeout=None):
+                assert os.get_blocking(given.fileno()) is blocking
+            with fromfd(given.fileno(), AF_INET, SOCK_STREAM, timeout=0.0):
+                assert not os.get_blocking(given.fileno())
+
+
 def test_none_is_the_unix_family() -> None:
     one, other = socketpair(None, type=SOCK_DGRAM, proto=0)
     with one, other:

@@ -1955,7 +1955,8 @@ def fromfd(fd: FileDescriptorLike, family: SupportsIndex, type: SupportsIndex, p
     """
     dup(2): a socket of its own for an open descriptor, which stays open and the caller's.
 
-    Both descriptors are of one open file (open(2)), so the given one is O_NONBLOCK afterwards, too.
+    Both descriptors are of one open file (open(2)): with a time-out the given one is O_NONBLOCK
+    afterwards, too; with None the mode is left as it is.
     The new one is close-on-exec.
 
     Args:

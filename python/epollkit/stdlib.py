@@ -94,7 +94,7 @@ class socket(Socket, metaclass=ABCMeta):  # noqa: N801 - the standard library's 
         proto: int = -1,
         fileno: FileDescriptorLike | None = None,
     ) -> None:
-        super().__init__(family, type, proto, fileno, timeout=_first_timeout(type))
+        super().__init__(family, type, proto, fileno, timeout=_socket_module.getdefaulttimeout())
 
     def __repr__(self) -> str:
         own = type(self)
@@ -176,13 +176,6 @@ socket.register(_socket_module.SocketType)
 
 SocketType = socket
 """`socket.SocketType`: what `isinstance` is asked about. There it is `_socket.socket`."""
-
-
-def _first_timeout(kind: int) -> float | None:
-    """The time-out of a new socket, as sock_initobj in CPython's Modules/socketmodule.c has it."""
-    if kind != -1 and kind & _socket_module.SOCK_NONBLOCK:
-        return 0.0
-    return _socket_module.getdefaulttimeout()
 
 
 def _settle(sock: socket) -> None:

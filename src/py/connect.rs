@@ -146,7 +146,7 @@ pub(crate) fn create_connection(
         ..Options::default()
     };
     match run(py, Race::new(addresses, options, patience.deadline)?)? {
-        Ok(socket) => Ok(Socket::wrap(socket, timeout)),
+        Ok(socket) => Socket::made(socket, timeout),
         Err(Lost { late, failures }) => {
             let errors = failures.into_iter().chain(late);
             if all_errors {

@@ -39,12 +39,13 @@ pub(crate) fn socketpair(
 ) -> PyResult<(Socket, Socket)> {
     let timeout = args::timeout(timeout)?;
     let (one, other) = net::Socket::pair(family.unwrap_or(libc::AF_UNIX), r#type, proto)?;
-    Ok((Socket::wrap(one, timeout), Socket::wrap(other, timeout)))
+    Ok((Socket::made(one, timeout)?, Socket::made(other, timeout)?))
 }
 
 /// dup(2): a socket of its own for an open descriptor, which stays open and the caller's.
 ///
-/// Both descriptors are of one open file (open(2)), so the given one is O_NONBLOCK afterwards, too.
+/// Both descriptors are of one open file (open(2)): with a time-out the given one is O_NONBLOCK
+/// afterwards, too; with None the mode is left as it is.
 /// The new one is close-on-exec.
 ///
 /// Args:
@@ -78,5 +79,5 @@ pub(crate) fn fromfd(
     let raw = copy.as_raw_fd();
     let socket = net::Socket::from_raw_fd(raw, Some(family), Some(r#type), Some(proto))?;
     let _raw = copy.into_raw_fd();
-    Ok(Socket::wrap(socket, timeout))
+    Socket::adopted(socket, timeout)
 }

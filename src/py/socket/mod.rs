@@ -28,6 +28,7 @@ use super::args::{self, Seconds};
 use super::families;
 use super::objects::{Family, Kind};
 use super::wait::Timeout;
+use crate::error::Result;
 use crate::net::{self, Addr};
 use files::Files;
 
@@ -72,6 +73,18 @@ impl Socket {
             timeout: Timeout::new(timeout),
             files: Files::default(),
         }
+    }
+
+    /// A socket that was just made, and O_NONBLOCK.
+    pub(in crate::py) fn made(socket: net::Socket, timeout: Option<Duration>) -> PyResult<Self> {
+        settle_own(&socket, timeout)?;
+        Ok(Self::wrap(socket, timeout))
+    }
+
+    /// A socket over a descriptor whose open file others may share.
+    pub(in crate::py) fn adopted(socket: net::Socket, timeout: Option<Duration>) -> PyResult<Self> {
+        settle_shared(&socket, timeout)?;
+        Ok(Self::wrap(socket, timeout))
     }
 
     /// The core's socket, to be shared with native threads and with registrations.
@@ -132,9 +145,7 @@ impl Socket {
         let kind = known(r#type).map(|kind| kind & !creation);
         let socket = if let Some(fd) = fileno {
             let socket = net::Socket::from_raw_fd(fd.0, known(family), kind, known(proto))?;
-            if timeout.is_some() {
-                socket.set_nonblocking(true)?;
-            }
+            settle_shared(&socket, timeout)?;
             socket
         } else {
             let socket = net::Socket::new(
@@ -142,9 +153,7 @@ impl Socket {
                 kind.unwrap_or(libc::SOCK_STREAM),
                 known(proto).unwrap_or(0),
             )?;
-            if timeout.is_none() {
-                socket.set_nonblocking(false)?;
-            }
+            settle_own(&socket, timeout)?;
             socket
         };
         self.timeout.set(timeout);
@@ -228,6 +237,22 @@ impl Socket {
 
     fn __repr__(&self) -> String {
         format!("<epollkit.Socket {}>", self.inner())
+    }
+}
+
+/// The mode of a socket of our own follows its time-out; it was made O_NONBLOCK.
+fn settle_own(socket: &net::Socket, timeout: Option<Duration>) -> Result<()> {
+    match timeout {
+        None => socket.set_nonblocking(false),
+        Some(_) => Ok(()),
+    }
+}
+
+/// With a time-out calls must not block; without one the mode, which others may share, is theirs.
+fn settle_shared(socket: &net::Socket, timeout: Option<Duration>) -> Result<()> {
+    match timeout {
+        None => Ok(()),
+        Some(_) => socket.set_nonblocking(true),
     }
 }
 
