@@ -11,23 +11,115 @@
 //! 4. What is too long for an Ethernet frame is not joined: the kernel refuses to cut where it
 //!    would have to fragment as well.
 
-/// What the rules look at in a datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Datagram {
-    /// Bytes.
-    pub length: usize,
-    /// Which address; equal numbers are equal addresses, `None` is the peer's.
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use socket2::SockAddr;
+
+use super::control;
+use crate::sys;
+use crate::sys::message::Outgoing;
+use crate::sys::span::Span;
+
+/// A datagram to be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram<'message> {
+    /// Its bytes.
+    pub data: Span<'message>,
+    /// Which of the addresses; equal numbers are equal addresses, `None` is the peer's.
     pub to: Option<usize>,
-    /// Whether it has control messages.
-    pub control: bool,
+    /// Control messages of the caller's.
+    pub control: &'message [u8],
 }
 
 const MOST: usize = 64;
 const BYTES: usize = 65_507;
 const FRAME: usize = 1500 - 40 - 8; // IPv6's header and UDP's
 
+/// sendmmsg(2); how many datagrams were sent. With `segment` (on UDP sockets) runs of equal ones go
+/// as one; where the kernel refuses that, each goes alone.
+///
+/// # Errors
+///
+/// As sendmmsg(2): the first datagram's.
+pub fn sendmmsg(
+    fd: BorrowedFd<'_>,
+    datagrams: &[Datagram<'_>],
+    addresses: &[SockAddr],
+    segment: bool,
+    flags: i32,
+) -> io::Result<usize> {
+    let datagrams = &datagrams[..datagrams.len().min(sys::message::MOST)];
+    let alone = || vec![1; datagrams.len()];
+    if !segment {
+        return send_runs(fd, datagrams, addresses, &alone(), flags);
+    }
+    match send_runs(fd, datagrams, addresses, &runs(datagrams), flags) {
+        Err(error) if refuses_segments(&error) => {
+            send_runs(fd, datagrams, addresses, &alone(), flags)
+        }
+        result => result,
+    }
+}
+
+/// What says that the device, the route or the kernel cannot do it; or that the datagram itself is
+/// wrong, which it then says again.
+fn refuses_segments(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EINVAL | libc::EIO | libc::EMSGSIZE | libc::EOPNOTSUPP | libc::ENOPROTOOPT)
+    )
+}
+
+fn send_runs(
+    fd: BorrowedFd<'_>,
+    datagrams: &[Datagram<'_>],
+    addresses: &[SockAddr],
+    runs: &[usize],
+    flags: i32,
+) -> io::Result<usize> {
+    let parts: Vec<Span<'_>> = datagrams.iter().map(|one| one.data).collect();
+    let sizes: Vec<Vec<u8>> = starts(runs)
+        .map(|(at, length)| segment_size(&datagrams[at], length))
+        .collect();
+    let outgoing: Vec<Outgoing<'_>> = starts(runs)
+        .zip(&sizes)
+        .map(|((at, length), size)| Outgoing {
+            parts: &parts[at..at + length],
+            to: datagrams[at].to.and_then(|to| addresses.get(to)),
+            control: if length > 1 {
+                size
+            } else {
+                datagrams[at].control
+            },
+        })
+        .collect();
+    let sent = sys::message::sendmmsg(fd, &outgoing, flags)?;
+    Ok(runs.iter().take(sent).sum())
+}
+
+/// Where each run starts, and its length.
+fn starts(runs: &[usize]) -> impl Iterator<Item = (usize, usize)> {
+    runs.iter().scan(0, |next, length| {
+        let at = *next;
+        *next += length;
+        Some((at, *length))
+    })
+}
+
+/// The control message that says where to cut; none for a datagram alone.
+fn segment_size(first: &Datagram<'_>, length: usize) -> Vec<u8> {
+    let mut control = Vec::new();
+    if length > 1 {
+        let size = u16::try_from(first.data.len()).unwrap_or(0);
+        let value = size.to_ne_bytes();
+        control::append(&mut control, (libc::SOL_UDP, libc::UDP_SEGMENT, &value));
+    }
+    control
+}
+
 /// The lengths of the runs that `datagrams` fall into, in order; they add up to all.
-pub fn runs(datagrams: &[Datagram]) -> Vec<usize> {
+fn runs(datagrams: &[Datagram<'_>]) -> Vec<usize> {
     let mut runs = Vec::new();
     let mut rest = datagrams;
     while let Some((first, others)) = rest.split_first() {
@@ -39,20 +131,20 @@ pub fn runs(datagrams: &[Datagram]) -> Vec<usize> {
 }
 
 /// How many of `others` may go with `first`.
-fn followers(first: Datagram, others: &[Datagram]) -> usize {
-    let size = first.length;
-    if first.control || size == 0 || size > FRAME {
+fn followers(first: Datagram<'_>, others: &[Datagram<'_>]) -> usize {
+    let size = first.data.len();
+    if !first.control.is_empty() || size == 0 || size > FRAME {
         return 0;
     }
     let most = (MOST - 1).min(BYTES / size - 1);
+    let alike = |next: &&Datagram<'_>| next.to == first.to && next.control.is_empty();
     let same = others
         .iter()
         .take(most)
-        .take_while(|next| **next == first)
+        .take_while(|next| alike(next) && next.data.len() == size)
         .count();
-    let shorter = |next: &&Datagram| {
-        same < most && next.to == first.to && !next.control && (1..size).contains(&next.length)
-    };
+    let shorter =
+        |next: &&Datagram<'_>| same < most && alike(next) && (1..size).contains(&next.data.len());
     same + usize::from(others.get(same).as_ref().is_some_and(shorter))
 }
 
@@ -60,11 +152,13 @@ fn followers(first: Datagram, others: &[Datagram]) -> usize {
 mod tests {
     use super::*;
 
-    fn of(length: usize) -> Datagram {
+    static ZEROS: [u8; 2000] = [0; 2000];
+
+    fn of(length: usize) -> Datagram<'static> {
         Datagram {
-            length,
+            data: Span::of(&ZEROS[..length]),
             to: None,
-            control: false,
+            control: &[],
         }
     }
 
@@ -92,7 +186,7 @@ mod tests {
             ..of(64)
         };
         let control = Datagram {
-            control: true,
+            control: &ZEROS[..16],
             ..of(64)
         };
         assert_eq!(runs(&[of(64), other, other, control, of(64)]), [1, 2, 1, 1]);

@@ -9,6 +9,7 @@ use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyString, PyTuple};
 
+use super::args::type_name;
 use super::buffer::Data;
 use super::resolve::{Patience, first_of};
 use super::{families, hint};
@@ -137,10 +138,7 @@ impl IpParts {
             _ => ("IP", 4, "a tuple (host, port[, flowinfo[, scopeid]])"),
         };
         let tuple = address.cast::<PyTuple>().map_err(|_| {
-            let kind = address
-                .get_type()
-                .name()
-                .map_or_else(|_| "?".to_owned(), |n| n.to_string());
+            let kind = type_name(address);
             PyTypeError::new_err(format!("{op}(): {name} address must be tuple, not {kind}"))
         })?;
         if !(2..=most).contains(&tuple.len()) {
@@ -215,7 +213,7 @@ fn host_name(host: &Bound<'_, PyAny>) -> PyResult<String> {
     } else if let Ok(bytes) = host.cast::<PyByteArray>() {
         bytes.to_vec()
     } else {
-        let kind = host.get_type().name()?;
+        let kind = type_name(host);
         let text = format!("str, bytes or bytearray expected, not {kind}");
         return Err(PyTypeError::new_err(text));
     };
@@ -243,6 +241,19 @@ fn unix_name(name: &Bound<'_, PyAny>) -> PyResult<Addr> {
     Ok(address)
 }
 
+/// An IP address as the stdlib has it: `(host, port)` or `(host, port, flowinfo, scope_id)`.
+pub(super) fn ip_to_py(py: Python<'_>, address: SocketAddr) -> PyResult<Bound<'_, PyAny>> {
+    let (host, port) = (resolve::text(address.ip()), address.port());
+    let parts = match address {
+        SocketAddr::V4(_) => (host, port).into_pyobject(py)?,
+        SocketAddr::V6(v6) => {
+            let flow = u32::from_be(v6.flowinfo());
+            (host, port, flow, v6.scope_id()).into_pyobject(py)?
+        }
+    };
+    Ok(parts.into_any())
+}
+
 /// An address as the stdlib returns it: `(host, port)`, `(host, port, flowinfo, scope_id)`, a Unix
 /// path as `str`, an abstract name as `bytes`.
 pub(super) fn address_to_py<'py>(
@@ -250,19 +261,7 @@ pub(super) fn address_to_py<'py>(
     address: Option<&Addr>,
 ) -> PyResult<Bound<'py, PyAny>> {
     match address {
-        Some(Addr::Ip(SocketAddr::V4(v4))) => Ok((v4.ip().to_string(), v4.port())
-            .into_pyobject(py)?
-            .into_any()),
-        Some(Addr::Ip(SocketAddr::V6(v6))) => {
-            let flow = u32::from_be(v6.flowinfo());
-            let parts = (
-                resolve::text((*v6.ip()).into()),
-                v6.port(),
-                flow,
-                v6.scope_id(),
-            );
-            Ok(parts.into_pyobject(py)?.into_any())
-        }
+        Some(Addr::Ip(ip)) => ip_to_py(py, *ip),
         Some(Addr::Unix(name)) if name.first() == Some(&0) => Ok(PyBytes::new(py, name).into_any()),
         Some(Addr::Unix(path)) => Ok(OsStr::from_bytes(path).into_pyobject(py)?.into_any()),
         Some(Addr::Other(bytes)) => families::decode(py, 0, bytes),

@@ -242,6 +242,14 @@ pub(super) fn option_value(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     }
 }
 
+/// The name of an object's class, for the message of an error.
+pub(super) fn type_name(object: &Bound<'_, PyAny>) -> String {
+    object
+        .get_type()
+        .name()
+        .map_or_else(|_| "?".to_owned(), |name| name.to_string())
+}
+
 /// A message for `PyErr::warn`, which takes a C string.
 pub(super) fn c_text(text: &str) -> CString {
     CString::new(text.replace('\0', "\\0")).unwrap_or_default()

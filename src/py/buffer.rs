@@ -8,9 +8,7 @@
 //! A [`Span`] is what a system call gets of a buffer; unlike a Python object it may be used without
 //! the GIL, and it lives no longer than the export.
 
-use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::BorrowedFd;
 use std::ptr;
 
 use pyo3::buffer::PyUntypedBuffer;
@@ -19,104 +17,11 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
 
-use socket2::SockAddr;
-
-use crate::net::{control, segments};
-use crate::sys;
-use crate::sys::message::Outgoing;
+use super::args::type_name;
 use crate::sys::span::{Span, SpanMut};
 
 /// So many buffers of one message need no allocation.
 pub(super) const FEW: usize = 4;
-
-/// One datagram for [`sendmmsg`].
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Datagram<'message> {
-    pub(super) data: Span<'message>,
-    /// Which of the addresses; `None` is the peer.
-    pub(super) to: Option<usize>,
-    pub(super) control: &'message [u8],
-}
-
-/// sendmmsg(2); how many datagrams were sent. With `segment` (on UDP sockets) runs of equal ones go
-/// as one, see `net::segments`; where the kernel refuses that, each goes alone.
-pub(super) fn sendmmsg(
-    fd: BorrowedFd<'_>,
-    datagrams: &[Datagram<'_>],
-    addresses: &[SockAddr],
-    segment: bool,
-    flags: i32,
-) -> io::Result<usize> {
-    let datagrams = &datagrams[..datagrams.len().min(sys::message::MOST)];
-    let alone = || vec![1; datagrams.len()];
-    if !segment {
-        return send_runs(fd, datagrams, addresses, &alone(), flags);
-    }
-    let seen: Vec<segments::Datagram> = datagrams
-        .iter()
-        .map(|datagram| segments::Datagram {
-            length: datagram.data.len(),
-            to: datagram.to,
-            control: !datagram.control.is_empty(),
-        })
-        .collect();
-    match send_runs(fd, datagrams, addresses, &segments::runs(&seen), flags) {
-        Err(error) if refuses_segments(&error) => {
-            send_runs(fd, datagrams, addresses, &alone(), flags)
-        }
-        result => result,
-    }
-}
-
-/// What says that the device, the route or the kernel cannot do it; or that the datagram itself is
-/// wrong, which it then says again.
-fn refuses_segments(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::EINVAL | libc::EIO | libc::EMSGSIZE | libc::EOPNOTSUPP | libc::ENOPROTOOPT)
-    )
-}
-
-fn send_runs(
-    fd: BorrowedFd<'_>,
-    datagrams: &[Datagram<'_>],
-    addresses: &[SockAddr],
-    runs: &[usize],
-    flags: i32,
-) -> io::Result<usize> {
-    let parts: Vec<Span<'_>> = datagrams.iter().map(|one| one.data).collect();
-    let mut first = 0;
-    let firsts = runs.iter().map(|length| {
-        let at = first;
-        first += length;
-        (at, *length)
-    });
-    let sizes: Vec<(usize, usize, Vec<u8>)> = firsts
-        .map(|(at, length)| {
-            let mut control = Vec::new();
-            if length > 1 {
-                let size = u16::try_from(datagrams[at].data.len()).unwrap_or(0);
-                let value = size.to_ne_bytes();
-                control::append(&mut control, (libc::SOL_UDP, libc::UDP_SEGMENT, &value));
-            }
-            (at, length, control)
-        })
-        .collect();
-    let outgoing: Vec<Outgoing<'_>> = sizes
-        .iter()
-        .map(|(at, length, control)| Outgoing {
-            parts: &parts[*at..at + length],
-            to: datagrams[*at].to.and_then(|to| addresses.get(to)),
-            control: if *length > 1 {
-                control
-            } else {
-                datagrams[*at].control
-            },
-        })
-        .collect();
-    let sent = sys::message::sendmmsg(fd, &outgoing, flags)?;
-    Ok(runs.iter().take(sent).sum())
-}
 
 /// Exports `object`'s buffer. Some (ctypes arrays) leave the strides out, which pyo3 refuses and a
 /// memoryview fills in.
@@ -143,8 +48,7 @@ impl<'py> Data<'py> {
         }
         let buffer = export(object).map_err(|error| {
             if error.is_instance_of::<PyTypeError>(object.py()) {
-                let kind = object.get_type().name().map(|name| name.to_string());
-                let kind = kind.unwrap_or_else(|_| "?".to_owned());
+                let kind = type_name(object);
                 PyTypeError::new_err(format!("a bytes-like object is required, not '{kind}'"))
             } else {
                 error
@@ -194,8 +98,7 @@ impl Room {
     /// Exports `object`'s buffer for writing; `what` names the argument in the error.
     pub(super) fn get(object: &Bound<'_, PyAny>, what: &str) -> PyResult<Self> {
         let wrong = || {
-            let kind = object.get_type().name().map(|name| name.to_string());
-            let kind = kind.unwrap_or_else(|_| "?".to_owned());
+            let kind = type_name(object);
             PyTypeError::new_err(format!(
                 "{what} must be read-write bytes-like object, not {kind}"
             ))

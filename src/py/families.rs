@@ -20,6 +20,7 @@ use pyo3::exceptions::{PyOSError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
+use super::args::type_name;
 use super::buffer::Data;
 use crate::error::{Error, Op};
 use crate::net::Addr;
@@ -86,13 +87,9 @@ fn parts<'py>(
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let wrong =
         |what: String| PyTypeError::new_err(format!("{op}(): {name} address must be {what}"));
-    let tuple = address.cast::<PyTuple>().map_err(|_| {
-        let kind = address.get_type().name();
-        wrong(format!(
-            "tuple, not {}",
-            kind.map_or_else(|_| "?".to_owned(), |kind| kind.to_string())
-        ))
-    })?;
+    let tuple = address
+        .cast::<PyTuple>()
+        .map_err(|_| wrong(format!("tuple, not {}", type_name(address))))?;
     let names = |text: &str| {
         text.split(',')
             .filter(|name| !name.trim_matches(&['(', ')', ' ', ']'][..]).is_empty())

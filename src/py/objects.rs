@@ -39,6 +39,8 @@ object_of_kind!(/// Rooms to receive into, one after the other.
     RoomsArg, hint::WRITEABLE_BUFFERS);
 object_of_kind!(/// Control messages.
     AncillaryArg, hint::ANCILLARY);
+object_of_kind!(/// The second argument of `sendto`, which is either.
+    FlagsOrAddress, hint::FLAGS_OR_ADDRESS);
 object_of_kind!(/// Messages to send.
     MessagesArg, hint::MESSAGES);
 object_of_kind!(/// Addresses to connect to.

@@ -17,8 +17,8 @@ const SCRATCH: usize = 4096;
 /// copy of that is cheaper than memory for all. Beyond, it reads into the object.
 const LARGE_SCRATCH: usize = 16 * 1024;
 
-/// Runs `receive` with memory for `size` bytes, and makes `bytes` of what it has filled: of little
-/// stack for small sizes, else in an object's own memory, which is copied from only if less came.
+/// Runs `receive` with memory for `size` bytes, and makes `bytes` of what it has filled: of the stack
+/// for small sizes, else in an object's own memory, which is copied from only if less came.
 #[inline]
 pub(super) fn receive_bytes<R>(
     py: Python<'_>,
@@ -26,14 +26,24 @@ pub(super) fn receive_bytes<R>(
     receive: impl FnOnce(&mut Filling<'_>) -> PyResult<R>,
 ) -> PyResult<(Bound<'_, PyBytes>, R)> {
     if size <= SCRATCH {
-        let mut scratch = [MaybeUninit::uninit(); SCRATCH];
-        let mut memory = Filling::over(&mut scratch[..size]);
-        let result = receive(&mut memory)?;
-        return Ok((PyBytes::new(py, memory.filled()), result));
+        return on_the_stack::<SCRATCH, R>(py, size, receive);
     }
     receive_large(py, size, receive)
 }
 
+#[inline]
+fn on_the_stack<const MOST: usize, R>(
+    py: Python<'_>,
+    size: usize,
+    receive: impl FnOnce(&mut Filling<'_>) -> PyResult<R>,
+) -> PyResult<(Bound<'_, PyBytes>, R)> {
+    let mut scratch = [MaybeUninit::uninit(); MOST];
+    let mut memory = Filling::over(&mut scratch[..size]);
+    let result = receive(&mut memory)?;
+    Ok((PyBytes::new(py, memory.filled()), result))
+}
+
+/// Apart, so that small sizes need little stack.
 #[inline(never)]
 fn receive_large<R>(
     py: Python<'_>,
@@ -41,10 +51,7 @@ fn receive_large<R>(
     receive: impl FnOnce(&mut Filling<'_>) -> PyResult<R>,
 ) -> PyResult<(Bound<'_, PyBytes>, R)> {
     if size <= LARGE_SCRATCH {
-        let mut scratch = [MaybeUninit::uninit(); LARGE_SCRATCH];
-        let mut memory = Filling::over(&mut scratch[..size]);
-        let result = receive(&mut memory)?;
-        return Ok((PyBytes::new(py, memory.filled()), result));
+        return on_the_stack::<LARGE_SCRATCH, R>(py, size, receive);
     }
     let mut bytes = NewBytes::new(py, size)?;
     let mut memory = Filling::over(bytes.memory());

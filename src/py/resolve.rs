@@ -12,7 +12,8 @@ use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyInt, PyString, PyTuple};
 
-use super::args::{self, Mask, Seconds};
+use super::address::ip_to_py;
+use super::args::{self, Mask, Seconds, type_name};
 use super::hint;
 use super::objects::{Family, Kind, object_of_kind};
 use super::wait::signal_slice;
@@ -186,7 +187,7 @@ pub(crate) fn getaddrinfo<'py>(
             Kind(info.kind),
             info.protocol,
             canonical.unwrap_or_default(),
-            IpSockaddr::of(py, info.address)?,
+            IpSockaddr(ip_to_py(py, info.address)?),
         ))
     };
     ask_plainly(py, &query, patience)?
@@ -422,28 +423,11 @@ fn kind_of(object: &Bound<'_, PyAny>) -> String {
     if object.is_none() {
         return "None".to_owned();
     }
-    object
-        .get_type()
-        .name()
-        .map_or_else(|_| "?".to_owned(), |name| name.to_string())
+    type_name(object)
 }
 
 /// An IP address as the stdlib has it: `(host, port)` or `(host, port, flowinfo, scope_id)`.
 pub(crate) struct IpSockaddr<'py>(Bound<'py, PyAny>);
-
-impl<'py> IpSockaddr<'py> {
-    fn of(py: Python<'py>, address: SocketAddr) -> PyResult<Self> {
-        let (host, port) = (resolve::text(address.ip()), address.port());
-        let parts = match address {
-            SocketAddr::V4(_) => (host, port).into_pyobject(py)?,
-            SocketAddr::V6(v6) => {
-                let flow = u32::from_be(v6.flowinfo());
-                (host, port, flow, v6.scope_id()).into_pyobject(py)?
-            }
-        };
-        Ok(Self(parts.into_any()))
-    }
-}
 
 impl<'py> IntoPyObject<'py> for IpSockaddr<'py> {
     type Target = PyAny;

@@ -96,6 +96,11 @@ impl Transfer {
 }
 
 impl Transfer {
+    /// Whether a send is to go on until all is sent, as the kernel does in blocking mode.
+    pub(super) fn waits_for_all(self, timeout: Option<Duration>) -> bool {
+        timeout.is_none() && self.flags & libc::MSG_DONTWAIT == 0
+    }
+
     /// Whether trying it at once would give something else than waiting does: less than all, or
     /// than SO_RCVLOWAT asks for; an attempt to connect.
     fn is_the_kernels(self, socket: &Socket) -> bool {

@@ -11,11 +11,12 @@ use super::Socket;
 use super::transfer::{part_of, size_of_recv};
 use crate::net::Addr;
 use crate::net::control;
+use crate::net::segments::{self, Datagram};
 use crate::py::address::Address;
-use crate::py::args::c_text;
-use crate::py::buffer::{self, Data, Datagram, FEW, Room};
+use crate::py::args::{c_text, type_name};
+use crate::py::buffer::{Data, FEW, Room};
 use crate::py::objects::{
-    AncillaryArg, BuffersArg, MessagesArg, ReadableArg, RoomsArg, WritableArg,
+    AncillaryArg, BuffersArg, FlagsOrAddress, MessagesArg, ReadableArg, RoomsArg, WritableArg,
 };
 use crate::py::recv::{no_room, receive_bytes};
 use crate::py::wait::{Transfer, transfer, without_gil};
@@ -272,7 +273,7 @@ impl Socket {
         let sent = transfer(py, self.inner(), timeout, call, |fd, flags| {
             sys::message::sendto(fd, data, flags, &to)
         })?;
-        if sent < data.len() && timeout.is_none() && flags & libc::MSG_DONTWAIT == 0 {
+        if sent < data.len() && call.waits_for_all(timeout) {
             // Only a stream takes a part, and it is connected.
             return Ok(sent + self.send_rest(py, data.skip(sent), flags));
         }
@@ -405,12 +406,12 @@ impl Socket {
         let segment = self.inner().is_udp();
         let timeout = self.timeout.get();
         let call = Transfer::send("sendmmsg", flags);
-        let waits = timeout.is_none() && flags & libc::MSG_DONTWAIT == 0;
+        let waits = call.waits_for_all(timeout);
         let mut sent = 0;
         while let Some(rest) = prepared.get(sent..).filter(|rest| !rest.is_empty()) {
             let in_the_kernel = || {
                 self.inner().waiting("sendmmsg", |fd| {
-                    buffer::sendmmsg(fd, rest, addresses, segment, flags)
+                    segments::sendmmsg(fd, rest, addresses, segment, flags)
                 })
             };
             let step = if waits && sent == 0 {
@@ -419,12 +420,12 @@ impl Socket {
                 py.detach(in_the_kernel).unwrap_or(0) // as below
             } else if sent == 0 {
                 transfer(py, self.inner(), timeout, call, |fd, flags| {
-                    buffer::sendmmsg(fd, rest, addresses, segment, flags)
+                    segments::sendmmsg(fd, rest, addresses, segment, flags)
                 })?
             } else {
                 let flags = flags | libc::MSG_DONTWAIT;
                 let more = self.inner().call("sendmmsg", |fd| {
-                    buffer::sendmmsg(fd, rest, addresses, segment, flags)
+                    segments::sendmmsg(fd, rest, addresses, segment, flags)
                 });
                 more.unwrap_or(0) // the next call gives the error
             };
@@ -439,20 +440,6 @@ impl Socket {
 
 /// What recvmsg returns; the first part is data or a length.
 type ReceivedTuple<'py, T> = (T, Bound<'py, PyList>, i32, Bound<'py, PyAny>);
-
-/// The second argument of `sendto`, which is either.
-#[derive(Debug)]
-pub(super) struct FlagsOrAddress<'py>(Bound<'py, PyAny>);
-
-impl<'py> FromPyObject<'_, 'py> for FlagsOrAddress<'py> {
-    type Error = PyErr;
-
-    const INPUT_TYPE: PyStaticExpr = crate::py::hint::FLAGS_OR_ADDRESS;
-
-    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        Ok(Self(object.to_owned()))
-    }
-}
 
 /// The third argument of `sendto`: None is an address, if not a good one.
 #[derive(Debug)]
@@ -499,7 +486,7 @@ impl Socket {
             sys::message::sendmsg(fd, &spans, to, control, flags)
         })?;
         let whole: usize = spans.iter().map(|span| span.len()).sum();
-        if sent >= whole || timeout.is_some() || flags & libc::MSG_DONTWAIT != 0 {
+        if sent >= whole || !call.waits_for_all(timeout) {
             return Ok(sent);
         }
         // As `send_rest`: in blocking mode the kernel goes on until all is sent.
@@ -606,8 +593,7 @@ fn each<'py, T>(
         return list.iter().map(|item| take(&item)).collect();
     }
     let iterator = object.try_iter().map_err(|_| {
-        let kind = object.get_type().name().map(|name| name.to_string());
-        let kind = kind.unwrap_or_else(|_| "?".to_owned());
+        let kind = type_name(object);
         PyTypeError::new_err(format!("{what} must be an iterable, not {kind}"))
     })?;
     iterator.map(|item| take(&item?)).collect()

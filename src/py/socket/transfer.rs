@@ -158,7 +158,7 @@ impl Socket {
         let sent = transfer(py, self.inner(), timeout, call, |fd, flags| {
             sys::socket::send(fd, data, flags)
         })?;
-        if sent < data.len() && timeout.is_none() && flags & libc::MSG_DONTWAIT == 0 {
+        if sent < data.len() && call.waits_for_all(timeout) {
             return Ok(sent + self.send_rest(py, data.skip(sent), flags));
         }
         Ok(sent)
