@@ -9,13 +9,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager, suppress
-from types import FrameType
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 
 import pytest
 
 from epoll_support import sleeps_in_epoll, unix_pair
 from epollkit import ClosedEpollError, Epoll, EventFlags, Events
+from poll_support import signals, storm
 from support import MUST_ARRIVE, wait_until
 
 IN, OUT = EventFlags.IN, EventFlags.OUT
@@ -166,34 +166,10 @@ def test_an_empty_set_has_nothing_to_say() -> None:
 Handler = Callable[[], object]
 
 
-@contextmanager
-def storm(epoll: Epoll, handler: Handler) -> Generator[list[None]]:
+def storm_over(epoll: Epoll, handler: Handler) -> AbstractContextManager[list[None]]:
     """SIGUSR1 to this thread whenever it sleeps in the set; the list grows with each handled."""
-    handled: list[None] = []
-    over = threading.Event()
-    thread, task, number = threading.get_ident(), threading.get_native_id(), epoll.fileno()
-
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        handled.append(None)
-        handler()
-
-    def rain() -> None:
-        while not over.is_set():
-            if sleeps_in_epoll(task, number):
-                signal.pthread_kill(thread, signal.SIGUSR1)
-
-    before = signal.signal(signal.SIGUSR1, handle)
-    raining = threading.Thread(target=rain)
-    try:
-        raining.start()
-        yield handled
-    finally:
-        over.set()
-        raining.join()
-        signal.signal(signal.SIGUSR1, before)
-
-
-signals = pytest.mark.thread_unsafe(reason="signal handlers belong to the process")
+    number = epoll.fileno()
+    return storm(handler, lambda task: sleeps_in_epoll(task, number))
 
 
 @signals
@@ -207,7 +183,7 @@ def test_a_signals_handler_runs_and_the_wait_goes_on(wait: Wait, timeout: float 
             if len(handled) == 3:
                 far.send(b"x")
 
-        with storm(epoll, handler) as handled:
+        with storm_over(epoll, handler) as handled:
             assert len(wait(epoll, timeout)) == 1
             assert len(handled) >= 3
 
@@ -215,7 +191,7 @@ def test_a_signals_handler_runs_and_the_wait_goes_on(wait: Wait, timeout: float 
 @signals
 @BOTH
 def test_signals_make_a_wait_neither_shorter_nor_endless(wait: Wait) -> None:
-    with Epoll() as epoll, storm(epoll, lambda: None) as handled:
+    with Epoll() as epoll, storm_over(epoll, lambda: None) as handled:
         bound = time.monotonic() + MUST_ARRIVE
         while len(handled) < 20:
             started = time.monotonic()
@@ -231,7 +207,7 @@ def test_an_exception_of_a_handler_ends_the_wait(wait: Wait) -> None:
         if len(handled) == 3:
             raise LookupError("from the handler")
 
-    with Epoll() as epoll, storm(epoll, handler) as handled:
+    with Epoll() as epoll, storm_over(epoll, handler) as handled:
         with pytest.raises(LookupError, match="from the handler"):
             wait(epoll, None)
         assert len(handled) == 3
@@ -240,7 +216,7 @@ def test_an_exception_of_a_handler_ends_the_wait(wait: Wait) -> None:
 
 @signals
 def test_a_handler_may_close_the_set() -> None:
-    with Epoll() as epoll, storm(epoll, epoll.close), pytest.raises(ClosedEpollError):
+    with Epoll() as epoll, storm_over(epoll, epoll.close), pytest.raises(ClosedEpollError):
         epoll.wait(None)
 
 
@@ -257,7 +233,7 @@ def test_a_handler_may_use_the_set() -> None:
                 epoll.unregister(other)
                 far.send(b"x")
 
-        with storm(epoll, handler):
+        with storm_over(epoll, handler):
             assert [event.data for event in epoll.wait(None)] == ["near"]
         assert inner == ["other"]
 

@@ -25,7 +25,9 @@ def sleeps(task: int, process: int | str = "self") -> bool:
 
 
 @contextmanager
-def storm(handler: Callable[[], object]) -> Generator[list[None]]:
+def storm(
+    handler: Callable[[], object], asleep: Callable[[int], bool] = sleeps
+) -> Generator[list[None]]:
     """SIGUSR1 to this thread whenever it waits; the list grows with each handled."""
     handled: list[None] = []
     over = threading.Event()
@@ -37,7 +39,7 @@ def storm(handler: Callable[[], object]) -> Generator[list[None]]:
 
     def rain() -> None:
         while not over.is_set():
-            if sleeps(task):
+            if asleep(task):
                 signal.pthread_kill(thread, signal.SIGUSR1)
 
     before = signal.signal(signal.SIGUSR1, handle)
