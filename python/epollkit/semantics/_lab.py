@@ -1,0 +1,322 @@
+"""`Lab`: what an experiment works with.
+
+It makes sockets, sets, threads and children, ends them all when the experiment is over, and takes
+down what was found. With a scope everything it makes is recorded; without one the experiment works
+on the bare objects. The findings must be the same.
+"""
+
+import contextlib
+import itertools
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from socket import (
+    AF_INET,
+    AF_UNIX,
+    IPPROTO_TCP,
+    SO_LINGER,
+    SOCK_DGRAM,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    TCP_NODELAY,
+)
+from struct import pack
+from typing import TYPE_CHECKING, Final, Self, TypeVar
+
+from epollkit import EPOLLET, EPOLLIN, Epoll, EventFlags, Socket, WaitTimeout, socketpair
+from epollkit.semantics._outcome import Bearing, Finding, NotShownHere, describe
+
+if TYPE_CHECKING:
+    from epollkit.scope import Scope
+
+__all__ = ["MUST_ARRIVE", "Lab"]
+
+MUST_ARRIVE: Final = 5.0
+"""Seconds for what must happen. What must not happen is shown by something that happens after it."""
+
+T = TypeVar("T")
+_addresses = itertools.count(1)
+
+
+class Lab:
+    """One experiment's sockets, threads and findings; a context manager that ends all of it.
+
+    Args:
+        scope: records what the lab makes.
+        address: a loopback address of the experiment's own; by default the next of 127.83.0.0/16.
+    """
+
+    def __init__(self, scope: "Scope | None" = None, address: str = "") -> None:
+        high, low = divmod(next(_addresses), 254)
+        self.address = address or f"127.83.{high % 256}.{1 + low}"
+        self.findings: list[Finding] = []
+        self._scope = scope
+        self._ends = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._ends.close()
+
+    # Findings.
+
+    def supports(self, text: str, seen: object, expected: object) -> None:
+        """What was expected speaks for the claim.
+
+        Args:
+            text: what was looked at, and in which case: the finding reads "text: seen".
+            seen: what the kernel gave.
+            expected: what Linux 6.18 gives: a value to compare with, or a predicate of `seen`.
+        """
+        self._find(Bearing.SUPPORTS, text, seen, expected)
+
+    def contradicts(self, text: str, seen: object, expected: object) -> None:
+        """What was expected speaks against the claim; arguments as for `supports`."""
+        self._find(Bearing.CONTRADICTS, text, seen, expected)
+
+    def shows(self, text: str, seen: object, expected: object) -> None:
+        """Must come out as expected and does not bear on the claim; arguments as for `supports`."""
+        self._find(Bearing.NEITHER, text, seen, expected)
+
+    def _find(self, bearing: Bearing, text: str, seen: object, expected: object) -> None:
+        if callable(expected):
+            as_expected, wanted = bool(expected(seen)), "otherwise"
+        else:
+            as_expected, wanted = seen == expected, describe(expected)
+        self.findings.append(Finding(text, bearing, describe(seen), wanted, as_expected))
+
+    def needs(self, condition: object, what: str) -> None:
+        """Go on only if this machine has what the experiment needs.
+
+        Raises:
+            NotShownHere: it has not.
+        """
+        if not condition:
+            raise NotShownHere(f"needs {what}")
+
+    # What an experiment is made of. Everything is closed at the end, in the reverse order.
+
+    def keep(self, thing: T, name: str = "") -> T:
+        """Close it at the end, and record it under this name."""
+        close = getattr(thing, "close", None)
+        if close is not None:
+            self._ends.callback(close)
+        return self._scope.watch(thing, name) if self._scope and name else thing
+
+    def socket(
+        self,
+        name: str = "socket",
+        family: int = AF_INET,
+        kind: int = SOCK_STREAM,
+        timeout: float | None = 0.0,
+    ) -> Socket:
+        """A new socket, non-blocking by default."""
+        return self.keep(Socket(family, kind, timeout=timeout), name)
+
+    def listener(self, name: str = "listener", backlog: int = 8) -> Socket:
+        """A TCP socket that listens on a free port of the lab's own address, non-blocking."""
+        listener = self.socket(name)
+        listener.bind((self.address, 0))
+        listener.listen(backlog)
+        return listener
+
+    def tcp_pair(self, near: str = "near", far: str = "far") -> tuple[Socket, Socket]:
+        """Both ends of a TCP connection over loopback: what was accepted, and what connected.
+
+        Non-blocking, without Nagle's algorithm: what is sent has arrived when send returns.
+        """
+        with Socket(timeout=MUST_ARRIVE) as listener:
+            listener.bind((self.address, 0))
+            listener.listen(1)
+            client = Socket(timeout=MUST_ARRIVE)
+            self._ends.callback(client.close)
+            client.connect(listener.getsockname())
+            server, _ = listener.accept()
+        self._ends.callback(server.close)
+        for end in (client, server):
+            end.settimeout(0.0)
+            end.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        return self._watched(server, near), self._watched(client, far)
+
+    def unix_pair(
+        self, near: str = "near", far: str = "far", kind: int = SOCK_STREAM
+    ) -> tuple[Socket, Socket]:
+        """Both ends of a Unix socket pair, non-blocking."""
+        pair = socketpair(AF_UNIX, kind)
+        for end in pair:
+            self._ends.callback(end.close)
+            end.settimeout(0.0)
+        return self._watched(pair[0], near), self._watched(pair[1], far)
+
+    def udp_pair(self, near: str = "near", far: str = "far") -> tuple[Socket, Socket]:
+        """Two UDP sockets that are connected to each other, non-blocking."""
+        one, other = Socket(AF_INET, SOCK_DGRAM), Socket(AF_INET, SOCK_DGRAM)
+        for end in (one, other):
+            self._ends.callback(end.close)
+            end.bind((self.address, 0))
+        one.connect(other.getsockname())
+        other.connect(one.getsockname())
+        return self._watched(one, near), self._watched(other, far)
+
+    def epoll(self, name: str = "epoll", *sources: Socket, mask: int = EPOLLIN) -> Epoll:
+        """A new set that watches these sources."""
+        epoll = self.keep(Epoll(), name)
+        for source in sources:
+            epoll.register(source, mask)
+        return epoll
+
+    def temporary(self) -> Path:
+        """A directory of the experiment's own, removed at the end: for Unix sockets and files."""
+        from tempfile import TemporaryDirectory  # noqa: PLC0415 - few experiments need it
+
+        return Path(self._ends.enter_context(TemporaryDirectory(prefix="epollkit-")))
+
+    def _watched(self, socket: Socket, name: str) -> Socket:
+        return self._scope.watch(socket, name) if self._scope else socket
+
+    def pause(self) -> contextlib.AbstractContextManager[object]:
+        """While the block runs nothing is recorded: for loops of many calls."""
+        return self._scope.paused() if self._scope else contextlib.nullcontext()
+
+    # What it does with them.
+
+    def ready(self, epoll: Epoll) -> EventFlags | list[EventFlags]:
+        """What wait(0) reports: the flags of its only event, or a list if there is not just one."""
+        found = [event.flags for event in epoll.wait(0)]
+        return found[0] if len(found) == 1 else found
+
+    def arrived(self, source: Socket, size: int) -> None:
+        """Wait until so many bytes are in the receive queue.
+
+        Raises:
+            WaitTimeout: they were not within `MUST_ARRIVE`.
+        """
+        self.wait_until(f"{size} bytes to read", lambda: source.inq() >= size)
+
+    def readable(self, source: Socket) -> None:
+        """Wait until it is readable: bytes, end of stream, a connection, an error."""
+        with Epoll() as watch:
+            watch.register(source.fileno(), EPOLLIN)
+            if not watch.wait(MUST_ARRIVE):
+                raise WaitTimeout("readable", "nothing", MUST_ARRIVE)
+
+    def edges(self, source: Socket) -> Epoll:
+        """An edge-triggered set on it, whose first report has been taken. It is not recorded."""
+        edges = Epoll()
+        self._ends.callback(edges.close)
+        edges.register(source.fileno(), EPOLLIN | EPOLLET)
+        edges.wait(0)
+        return edges
+
+    def reset(self, source: Socket) -> None:
+        """Close it with RST: SO_LINGER on, 0 s."""
+        source.setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
+        source.close()
+
+    def outcome(self, call: Callable[..., T], *arguments: object) -> T | BaseException:
+        """What the call returns, or the exception that it raises: findings are made of both."""
+        try:
+            return call(*arguments)
+        except (OSError, ValueError) as error:
+            return error
+
+    def error(self, call: Callable[..., object], *arguments: object) -> str:
+        """The name of the errno with which the call fails: "EAGAIN"; "none" if it succeeds."""
+        result = self.outcome(call, *arguments)
+        return describe(result) if isinstance(result, BaseException) else "none"
+
+    def wait_until(self, what: str, condition: Callable[[], object]) -> None:
+        """Let others run until the condition holds.
+
+        Raises:
+            WaitTimeout: it did not within `MUST_ARRIVE`.
+        """
+        deadline = time.monotonic() + MUST_ARRIVE
+        while not (seen := condition()):
+            if time.monotonic() > deadline:
+                raise WaitTimeout(what, seen, MUST_ARRIVE)
+            os.sched_yield()
+
+    def thread(self, function: Callable[[], T]) -> Future[T]:
+        """Run it in a thread of its own, which is asleep in a system call, or over, on return.
+
+        Returns:
+            The future of its result. The thread is joined at the end of the experiment: what it
+            waits for must have happened by then.
+        """
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(function())
+            except BaseException as error:  # noqa: BLE001 - the future carries it
+                future.set_exception(error)
+
+        thread = threading.Thread(target=run, name="epollkit-lab")
+        thread.start()
+        self._ends.callback(thread.join, MUST_ARRIVE)
+        self.wait_until("a thread asleep", lambda: future.done() or _asleep(thread.native_id or 0))
+        return future
+
+    def child(
+        self, code: str, *sources: Socket, timeout: float = MUST_ARRIVE
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run Python code in a process of its own.
+
+        Args:
+            code: finds the numbers of the sources in sys.argv[1:].
+            sources: descriptors that it inherits.
+            timeout: seconds until it is killed.
+
+        Raises:
+            subprocess.TimeoutExpired: it was killed.
+        """
+        numbers = [source.fileno() for source in sources]
+        return subprocess.run(  # noqa: S603 - this interpreter, and our own code
+            [sys.executable, "-c", code, *map(str, numbers)],
+            pass_fds=numbers,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+
+def _asleep(task: int) -> bool:
+    """Whether a thread of this process is asleep in a system call that waits for descriptors."""
+    try:
+        number = Path(f"/proc/self/task/{task}/syscall").read_text().split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return number in _WAITING.get(os.uname().machine, ())
+
+
+_WAITING: Final = {
+    # poll, ppoll, epoll_wait, epoll_pwait, epoll_pwait2, select, pselect6, connect, accept,
+    # accept4, sendto, recvfrom, sendmsg, recvmsg
+    "x86_64": (
+        "7",
+        "271",
+        "232",
+        "281",
+        "441",
+        "23",
+        "270",
+        "42",
+        "43",
+        "288",
+        "44",
+        "45",
+        "46",
+        "47",
+    ),
+    "aarch64": ("73", "22", "441", "72", "203", "202", "242", "206", "207", "211", "212"),
+}
+"""Numbers of the system calls in which a thread of an experiment waits; not futex, for the GIL."""

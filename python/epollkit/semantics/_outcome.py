@@ -1,0 +1,153 @@
+"""What an experiment found, and the verdict that follows from it. Pure data."""
+
+import enum
+import errno
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from epollkit._errors import EpollkitError
+from epollkit.semantics._registry import Claim, Verdict
+
+if TYPE_CHECKING:
+    from epollkit.scope import Trace
+
+__all__ = ["Bearing", "Finding", "NotShownHere", "Outcome", "describe"]
+
+
+class NotShownHere(EpollkitError):
+    """An experiment needs what this machine lacks. Says what."""
+
+    __module__ = "epollkit.semantics"
+
+
+class Bearing(enum.Enum):
+    """What it means for the claim that a finding came out as expected."""
+
+    SUPPORTS = "for"
+    CONTRADICTS = "against"
+    NEITHER = "aside"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that an experiment looked at."""
+
+    text: str
+    """What was looked at, and in which case."""
+    bearing: Bearing
+    seen: str
+    """What was seen, as text."""
+    expected: str
+    """What Linux 6.18 shows; equal to `seen`, or a description."""
+    as_expected: bool
+
+    @property
+    def supports(self) -> bool | None:
+        """Whether it speaks for the claim; None if it does not bear on it."""
+        if self.bearing is Bearing.NEITHER:
+            return None
+        return (self.bearing is Bearing.SUPPORTS) == self.as_expected
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An experiment that was performed: what it found, or why it ended early."""
+
+    claim: Claim
+    findings: tuple[Finding, ...]
+    elapsed: float
+    """Seconds."""
+    problem: str = ""
+    """Why there is no verdict: an exception, or what this machine lacks."""
+    broken: bool = False
+    """The experiment itself failed; False if this machine only lacks what it needs."""
+    trace: "Trace | None" = None
+    """What was recorded, if it was asked for."""
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What the findings say: none against it, none for it, or some of both."""
+        votes = {finding.supports for finding in self.findings} - {None}
+        if self.problem or not votes:
+            return None
+        if len(votes) > 1:
+            return Verdict.CONDITION
+        return Verdict.TRUE if True in votes else Verdict.FALSE
+
+    @property
+    def surprises(self) -> tuple[Finding, ...]:
+        """What came out otherwise than on Linux 6.18."""
+        return tuple(finding for finding in self.findings if not finding.as_expected)
+
+    @property
+    def as_expected(self) -> bool:
+        """The claim's verdict, and no surprise on the way."""
+        return self.verdict is self.claim.verdict and not self.surprises
+
+    @property
+    def evidence(self) -> str:
+        """The findings that bear on the claim, in one line; all of them if none does."""
+        bearing = [found for found in self.findings if found.bearing is not Bearing.NEITHER]
+        return "; ".join(f"{found.text}: {found.seen}" for found in bearing or self.findings)
+
+
+@functools.singledispatch
+def describe(value: object) -> str:
+    """A value as evidence: flags and errnos by their names, collections without brackets."""
+    return repr(value)
+
+
+@describe.register
+def _(value: OSError) -> str:
+    return errno.errorcode.get(value.errno or 0, type(value).__name__)
+
+
+@describe.register
+def _(value: BaseException) -> str:
+    return type(value).__name__
+
+
+@describe.register(enum.IntFlag)
+@describe.register(enum.Flag)
+def _(value: enum.Flag) -> str:
+    return "|".join(member.name or "" for member in type(value) if member in value) or "nothing"
+
+
+@describe.register
+def _(value: enum.IntEnum) -> str:
+    return value.name
+
+
+@describe.register
+def _(value: bool) -> str:  # noqa: FBT001 - dispatched on its type
+    return "yes" if value else "no"
+
+
+@describe.register
+def _(value: int) -> str:
+    return f"{value:,}"
+
+
+@describe.register
+def _(value: str) -> str:
+    return value
+
+
+@describe.register
+def _(_value: None) -> str:
+    return "nothing"
+
+
+@describe.register(list)
+@describe.register(tuple)
+@describe.register(set)
+@describe.register(frozenset)
+def _(values: Iterable[object]) -> str:
+    return ", ".join(map(describe, values)) or "nothing"
+
+
+@describe.register(dict)
+def _(items: dict[object, object]) -> str:
+    return ", ".join(f"{key} {describe(item)}" for key, item in items.items())

@@ -1,0 +1,19 @@
+"""Every claim's experiment gives the verdict and every finding that Linux is known for.
+
+The experiments are in `epollkit.semantics.claims`, one function for each claim.
+"""
+
+import pytest
+
+from epollkit import semantics
+
+
+@pytest.mark.parametrize("name", semantics.CLAIMS)
+def test_claim(name: str, loopback: str) -> None:
+    outcome = semantics.run(name, address=loopback)
+    if outcome.problem and not outcome.broken:
+        pytest.skip(outcome.problem)
+    assert outcome.problem == ""
+    unexpected = [f"{each.text}: {each.seen}, not {each.expected}" for each in outcome.surprises]
+    assert unexpected == []
+    assert outcome.verdict is outcome.claim.verdict, outcome.evidence
