@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["MUST_ARRIVE", "Lab"]
 
 MUST_ARRIVE: Final = 5.0
-"""Seconds for what must happen. What must not happen is shown by something that happens after it."""
+"""Seconds for what must happen. What must not happen is shown by what happens after it."""
 
 T = TypeVar("T")
 _addresses = itertools.count(1)
