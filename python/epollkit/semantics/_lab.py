@@ -6,13 +6,15 @@ on the bare objects. The findings must be the same.
 """
 
 import contextlib
+import fcntl
 import itertools
 import os
+import resource
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from socket import (
@@ -28,10 +30,12 @@ from socket import (
 from struct import pack
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
-from epollkit import EPOLLET, EPOLLIN, Epoll, EventFlags, Socket, WaitTimeout, socketpair
+from epollkit import EPOLLET, EPOLLIN, Epoll, EventFlags, Poll, Socket, WaitTimeout, socketpair
 from epollkit.semantics._outcome import Bearing, Finding, NotShownHere, describe
 
 if TYPE_CHECKING:
+    from _typeshed import HasFileno
+
     from epollkit.scope import Scope
 
 __all__ = ["MUST_ARRIVE", "Lab"]
@@ -41,6 +45,7 @@ MUST_ARRIVE: Final = 5.0
 
 T = TypeVar("T")
 _addresses = itertools.count(1)
+_numbers = itertools.count()
 
 
 class Lab:
@@ -164,6 +169,18 @@ class Lab:
         other.connect(one.getsockname())
         return self._watched(one, near), self._watched(other, far)
 
+    def duplicate(self, source: Socket, name: str = "duplicate") -> Socket:
+        """A duplicate whose number nothing else gets once it is closed.
+
+        Whoever opens a descriptor gets the lowest free number; this one is near the limit.
+        """
+        limit = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 1024)
+        lowest = limit * 3 // 4 + next(_numbers) % (limit // 8)
+        duplicate = Socket(fileno=fcntl.fcntl(source.fileno(), fcntl.F_DUPFD_CLOEXEC, lowest))
+        self._ends.callback(duplicate.close)
+        duplicate.settimeout(0.0)
+        return self._watched(duplicate, name)
+
     def epoll(self, name: str = "epoll", *sources: Socket, mask: int = EPOLLIN) -> Epoll:
         """A new set that watches these sources."""
         epoll = self.keep(Epoll(), name)
@@ -205,6 +222,32 @@ class Lab:
             watch.register(source.fileno(), EPOLLIN)
             if not watch.wait(MUST_ARRIVE):
                 raise WaitTimeout("readable", "nothing", MUST_ARRIVE)
+
+    def reports(self, source: Socket, flags: int) -> None:
+        """Wait until poll(2) reports all of these: what the peer did has arrived.
+
+        Raises:
+            WaitTimeout: it did not within `MUST_ARRIVE`.
+        """
+        poll = Poll()
+        poll.register(source.fileno(), flags)
+        self.wait_until(
+            f"{EventFlags(flags)!r}",
+            lambda: any(seen & flags == flags for _, seen in poll.poll(0)),
+        )
+
+    def fill(self, source: Socket) -> int:
+        """Send until there is no room; how many bytes it took. Not recorded."""
+        chunk = bytes(4096)
+        with self.pause():
+            return sum(iter(lambda: source.try_send(chunk) or 0, 0))
+
+    def empty(self, source: Socket, size: int) -> None:
+        """Receive so many bytes, also those that are still on their way. Not recorded."""
+        with self.pause():
+            while size:
+                self.readable(source)
+                size -= len(source.recv(size))
 
     def edges(self, source: Socket) -> Epoll:
         """An edge-triggered set on it, whose first report has been taken. It is not recorded."""
@@ -264,8 +307,18 @@ class Lab:
         self.wait_until("a thread asleep", lambda: future.done() or _asleep(thread.native_id or 0))
         return future
 
+    @contextlib.contextmanager
+    def holder(self, *sources: Socket) -> Iterator[None]:
+        """While the block runs another process has these descriptors, too, and does nothing."""
+        with subprocess.Popen(  # noqa: S603 - this interpreter, and our own code
+            [sys.executable, "-S", "-c", "import sys; sys.stdin.read()"],
+            pass_fds=[source.fileno() for source in sources],
+            stdin=subprocess.PIPE,
+        ):
+            yield
+
     def child(
-        self, code: str, *sources: Socket, timeout: float = MUST_ARRIVE
+        self, code: str, *sources: "HasFileno", timeout: float = MUST_ARRIVE
     ) -> "subprocess.CompletedProcess[str]":
         """Run Python code in a process of its own.
 
