@@ -29,7 +29,8 @@ from struct import pack
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from epollkit import EPOLLET, EPOLLIN, Epoll, EventFlags, Socket, WaitTimeout, socketpair
-from epollkit.semantics._outcome import Bearing, Finding, NotShownHere, describe
+from epollkit.scope._describe import describe
+from epollkit.semantics._outcome import Bearing, Finding, NotShownHere
 
 if TYPE_CHECKING:
     from epollkit.scope import Scope
