@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from epollkit._flags import EventFlags
 
-__all__ = ["describe", "describe_arguments", "describe_result"]
+__all__ = ["describe", "describe_arguments", "describe_events", "describe_result"]
 
 NameOf = Callable[[Any], str | None]
 """The name of a source; None for anything else."""
@@ -91,38 +91,33 @@ def describe_arguments(
     return " ".join(words)
 
 
+def describe_events(events: Iterable[tuple[int, EventFlags]], name_of: NameOf) -> str:
+    """What a wait reported: the sources by their names, and their flags."""
+    return describe([f"{name_of(number) or number} {describe(flags)}" for number, flags in events])
+
+
 def describe_result(result: Any, name_of: NameOf) -> str:  # noqa: ANN401 - what a call gave
     """What a call returned: data by its size, sources by their names, None as nothing to say."""
     if result is None:
         return ""
-    if hasattr(result, "delivered"):  # Events
-        return describe(
-            [f"{name_of(each.fd) or each.fd} {describe(each.flags)}" for each in result]
-        )
     if hasattr(result, "eof"):  # Drained
         return f"{len(result.data)} eof" if result.eof else str(len(result.data))
-    if isinstance(result, tuple) and isinstance(
-        next(iter(result), None), bytes
-    ):  # recvfrom, recvmsg
-        return str(len(result[0]))
     return _word(result, name_of)
 
 
 def _word(value: Any, name_of: NameOf) -> str:  # noqa: ANN401 - any argument
-    match value:
-        case bytes() | bytearray() | memoryview():
-            word = str(len(value))
-        case (str() as host, int() as port, *_):
-            word = f"{host}:{port}"
-        case [_, *_] | set():
-            word = f"[{' '.join(_word(each, name_of) for each in value)}]"
-        case int() if not isinstance(value, enum.Enum | bool):
-            word = str(value)
-        case _ if hasattr(value, "fileno"):
-            word = name_of(value) or f"fd {value.fileno()}"
-        case _:
-            word = describe(value)
-    return word
+    kind: type[object] = type(value)
+    if issubclass(kind, bytes | bytearray):
+        return str(len(value))
+    if issubclass(kind, tuple) and value and isinstance(value[0], bytes):
+        return str(len(value[0]))  # recvfrom, recvmsg
+    if issubclass(kind, tuple) and [type(each) for each in value[:2]] == [str, int]:
+        return f"{value[0]}:{value[1]}"
+    if issubclass(kind, list | tuple) and value:
+        return f"[{' '.join(_word(each, name_of) for each in value)}]"
+    if hasattr(value, "fileno"):
+        return name_of(value) or f"fd {value.fileno()}"
+    return str(value) if kind is int else describe(value)
 
 
 def _option_name(level: int, option: int) -> str:

@@ -11,20 +11,25 @@ would explain nothing. Nothing of this takes data, clears an error, or changes w
 own sets report.
 """
 
-import selectors
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Any, Final, Self, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 from epollkit._epollkit import Epoll
 from epollkit._flags import EventFlags
-from epollkit.scope._describe import describe, describe_arguments, describe_result
+from epollkit.scope._describe import (
+    describe,
+    describe_arguments,
+    describe_events,
+    describe_result,
+)
 from epollkit.scope._look import kind_of, look_at, number_of
-from epollkit.scope._trace import Call, Look, Mark, MarkKind, Probe, Source, Tick, Trace
-from epollkit.scope._watched import Watched, unwatched
+from epollkit.scope._registrations import Registrations, events_of
+from epollkit.scope._trace import Call, Look, Mark, Source, Tick, Trace
+from epollkit.scope._watched import Watched, name_of, unwatched
 
 __all__ = ["Scope"]
 
@@ -65,9 +70,7 @@ class Scope:
         self._names = set[str]()
         self._things: dict[str, Any] = {}
         self._sources: dict[str, Source] = {}
-        self._sets: dict[str, dict[int, str]] = {}
-        """By set: the probe that each registered number belongs to."""
-        self._probes: dict[str, Probe] = {}
+        self._registrations = Registrations(self._name_of)
         self._own: dict[str, Epoll] = {}
         self._edges = {EventFlags.IN: Epoll(), EventFlags.OUT: Epoll()}
         self._pending: dict[EventFlags, set[str]] = {flag: set() for flag in self._edges}
@@ -150,7 +153,7 @@ class Scope:
             OSError: as `Epoll.register`.
         """
         with self._lock:
-            if name in self._sets:
+            if name in self._registrations or name in self._own:
                 raise ValueError(f"{name!r} is a set already; give another name")
             target = unwatched(source)
             if self._name_of(target) is None:
@@ -162,18 +165,18 @@ class Scope:
                 epoll.close()
                 raise
             self._own[name] = epoll
-            self._register(name, target, mask)
+            self._registrations.register(name, target, mask)
 
     # What is recorded.
 
     def wait(self, *names: str) -> None:
-        """Ask the scope's own sets, all of them or these, with wait(0): one tick."""
+        """Ask the scope's own sets, all of them or these, what is ready: one tick."""
         asked = {name: self._own[name] for name in names or self._own}
 
         def ask() -> dict[str, Mark]:
             marks = dict[str, Mark]()
             for name, epoll in asked.items():
-                marks |= self._marks(name, [(event.fd, event.flags) for event in epoll.wait(0)])
+                marks |= self._registrations.told(name, epoll.wait(0))
             return marks
 
         self._record(Call("", "wait", " ".join(names)), ask, lambda marks: ("", marks))
@@ -185,9 +188,9 @@ class Scope:
         def arm() -> dict[str, Mark]:
             marks = dict[str, Mark]()
             for name, epoll in asked.items():
-                for number, probe in self._sets[name].items():
+                for number in self._registrations.numbers(name):
                     epoll.rearm(number)
-                    marks[probe] = Mark(MarkKind.ARMED, self._probes[probe].mask)
+                marks |= self._registrations.rearmed(name)
             return marks
 
         self._record(Call("", "rearm", " ".join(names)), arm, lambda marks: ("", marks))
@@ -227,7 +230,7 @@ class Scope:
         with self._lock:
             return Trace(
                 tuple(self._sources.values()),
-                tuple(self._probes.values()),
+                self._registrations.probes,
                 tuple(self._ticks),
                 self._title,
                 self._dropped,
@@ -239,14 +242,17 @@ class Scope:
         self, watched: Watched, name: str, arguments: tuple[Any, ...], keywords: dict[str, Any]
     ) -> Any:  # noqa: ANN401 - what the method returns
         """Make a call on a stand-in and record it. The stand-ins call this."""
-        target, subject = unwatched(watched), watched._name  # noqa: SLF001 - its own side of it
+        target, subject = unwatched(watched), name_of(watched)
         bare = tuple(map(unwatched, arguments))
 
         def read(result: Any) -> tuple[str, dict[str, Mark]]:  # noqa: ANN401 - as above
-            marks = dict[str, Mark]()
-            if hasattr(target, "register"):
-                marks = self._set_marks(subject, name, bare, keywords, result)
-            return describe_result(result, self._name_of), marks
+            if not hasattr(target, "register"):
+                return describe_result(result, self._name_of), {}
+            with self._lock:
+                if name in ("wait", "poll", "select"):
+                    text = describe_events(events_of(result), self._name_of)
+                    return text, self._registrations.told(subject, result)
+                return "", self._registrations.after(subject, name, bare, keywords)
 
         result = self._record(
             Call(subject, name, describe_arguments(name, bare, keywords, self._name_of)),
@@ -309,71 +315,17 @@ class Scope:
         for flag, edges in self._edges.items():
             self._pending[flag] |= {event.data for event in edges.wait(0) if flag & event.flags}
 
-    def _set_marks(
-        self,
-        name: str,
-        call: str,
-        arguments: tuple[Any, ...],
-        keywords: dict[str, Any],
-        result: Any,  # noqa: ANN401 - what the set gave
-    ) -> dict[str, Mark]:
-        """What a call on a set of the experiment's meant for its probes."""
-        with self._lock:
-            if call in ("wait", "poll", "select"):
-                return self._marks(name, _reported(result))
-            source, mask = (
-                (*arguments, keywords.get("eventmask"), None)[:2] if arguments else (None, None)
-            )
-            if call in ("register", "modify"):
-                mask = _DEFAULT_MASK if mask is None else mask
-                return self._register(name, source, mask)
-            probe = self._sets.get(name, {}).get(number_of(source))
-            if probe is None:
-                return {}
-            if call == "unregister":
-                del self._sets[name][number_of(source)]
-                return {probe: Mark(MarkKind.REMOVED)}
-            return (
-                {probe: Mark(MarkKind.ARMED, self._probes[probe].mask)} if call == "rearm" else {}
-            )
-
-    def _register(self, name: str, source: Any, mask: int) -> dict[str, Mark]:  # noqa: ANN401
-        """A registration becomes a probe, if its source is watched."""
-        watched = self._name_of(source)
-        if watched is None:
-            return {}
-        registered = self._sets.setdefault(name, {})
-        probe = next(
-            (
-                each.name
-                for each in self._probes.values()
-                if (each.set, each.source) == (name, watched)
-            ),
-            name if name not in self._probes else f"{name} {watched}",
-        )
-        registered[number_of(source)] = probe
-        flags = EventFlags(mask)
-        self._probes[probe] = Probe(probe, name, watched, flags)
-        return {probe: Mark(MarkKind.ARMED, flags)}
-
-    def _marks(self, name: str, reported: Iterable[tuple[int, int]]) -> dict[str, Mark]:
-        """A wait of the set: what each of its probes was told."""
-        registered = self._sets.get(name, {})
-        marks = {probe: Mark(MarkKind.EMPTY) for probe in registered.values()}
-        for number, flags in reported:
-            if number in registered:
-                marks[registered[number]] = Mark(MarkKind.DELIVERED, EventFlags(flags))
-        return marks
-
-    def _watched_result(self, call: str, result: Any) -> Any:  # noqa: ANN401
+    def _watched_result(self, call: str, result: Any) -> Any:  # noqa: ANN401 - what a call gave
         """Sockets that a call has made are watched, too."""
-        match call, result:
-            case ("accept" | "accept4" | "try_accept", (made, address)):
-                return self.watch(made, self._free_name("accepted")), address
-            case ("accept_many", list()):
-                return [(self.watch(made, self._free_name("accepted")), at) for made, at in result]
-            case ("dup" | "finish", made) if hasattr(made, "fileno"):
-                return self.watch(made, self._free_name("dup" if call == "dup" else "connected"))
+        if result is None:
+            return None
+        if call in ("accept", "accept4", "try_accept"):
+            made, address = result
+            return self.watch(made, self._free_name("accepted")), address
+        if call == "accept_many":
+            return [self._watched_result("accept", each) for each in result]
+        if call in ("dup", "finish"):
+            return self.watch(result, self._free_name(call))
         return result
 
     def _name_of(self, thing: Any) -> str | None:  # noqa: ANN401 - anything
@@ -392,25 +344,3 @@ class Scope:
         while (name := stem if number == 1 else f"{stem} {number}") in self._names:
             number += 1
         return name
-
-
-_DEFAULT_MASK: Final = EventFlags.IN | EventFlags.PRI | EventFlags.OUT
-_OF_SELECTORS: Final = {
-    selectors.EVENT_READ: EventFlags.IN,
-    selectors.EVENT_WRITE: EventFlags.OUT,
-    selectors.EVENT_READ | selectors.EVENT_WRITE: EventFlags.IN | EventFlags.OUT,
-}
-
-
-def _reported(result: Any) -> list[tuple[int, int]]:  # noqa: ANN401 - what a set gave
-    """The events of a wait as numbers and flags, whichever kind of set gave them."""
-    events = list[tuple[int, int]]()
-    for event in result:
-        match event:
-            case (selectors.SelectorKey(), int()):
-                events.append((event[0].fd, _OF_SELECTORS[event[1]]))
-            case (int(), int()):
-                events.append(event)
-            case _:
-                events.append((event.fd, event.flags))
-    return events

@@ -4,9 +4,9 @@ It is the thing itself to all intents: `isinstance`, `fileno()`, attributes, equ
 the methods that `CALLS` lists are told; what merely asks (getsockname, fileno, inq) is not.
 """
 
-from typing import Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
-__all__ = ["CALLS", "Recorder", "Watched", "unwatched"]
+__all__ = ["CALLS", "Recorder", "Watched", "name_of", "unwatched"]
 
 _OF_SOCKETS: Final = """
     accept accept4 accept_many bind close connect connect_ex detach drain dup error finish
@@ -33,6 +33,9 @@ class Watched:
     """A stand-in for `_target`, called `_name`."""
 
     __slots__ = ("__weakref__", "_name", "_recorder", "_target")
+    _name: str
+    _recorder: Recorder
+    _target: Any
 
     def __init__(self, target: Any, name: str, recorder: Recorder) -> None:  # noqa: ANN401
         object.__setattr__(self, "_target", target)
@@ -52,9 +55,11 @@ class Watched:
     def __setattr__(self, name: str, value: object) -> None:
         setattr(self._target, name, value)
 
-    @property  # type: ignore[misc] # isinstance asks for it; unittest.mock does the same
-    def __class__(self) -> type:
-        return type(self._target)
+    if not TYPE_CHECKING:  # isinstance asks for it, and checkers take it for a type
+
+        @property
+        def __class__(self) -> type:
+            return type(self._target)
 
     def __enter__(self) -> Self:
         return self
@@ -76,6 +81,12 @@ def unwatched(value: Any) -> Any:  # noqa: ANN401 - what it is given
     """What a `Watched` stands for, also inside a list or a tuple; anything else as it is."""
     if type(value) is Watched:
         return object.__getattribute__(value, "_target")
-    if type(value) in (list, tuple):
-        return type(value)(map(unwatched, value))
-    return value
+    kind: type[object] = type(value)
+    if kind is list:
+        return [unwatched(each) for each in value]
+    return tuple(unwatched(each) for each in value) if kind is tuple else value
+
+
+def name_of(watched: Watched) -> str:
+    """What the pictures call it."""
+    return str(object.__getattribute__(watched, "_name"))
