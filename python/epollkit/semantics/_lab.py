@@ -31,7 +31,8 @@ from struct import pack
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from epollkit import EPOLLET, EPOLLIN, Epoll, EventFlags, Poll, Socket, WaitTimeout, socketpair
-from epollkit.semantics._outcome import Bearing, Finding, NotShownHere, describe
+from epollkit.scope._describe import describe
+from epollkit.semantics._outcome import Bearing, Finding, NotShownHere
 
 if TYPE_CHECKING:
     from _typeshed import HasFileno
@@ -310,7 +311,7 @@ class Lab:
     @contextlib.contextmanager
     def holder(self, *sources: Socket) -> Iterator[None]:
         """While the block runs another process has these descriptors, too, and does nothing."""
-        with subprocess.Popen(  # noqa: S603 - this interpreter, and our own code
+        with subprocess.Popen(
             [sys.executable, "-S", "-c", "import sys; sys.stdin.read()"],
             pass_fds=[source.fileno() for source in sources],
             stdin=subprocess.PIPE,

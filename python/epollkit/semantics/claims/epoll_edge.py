@@ -101,7 +101,7 @@ def edge_is_alike_for_sockets_and_pipes(lab: Lab) -> None:
     """The same steps with each; the number of events after each step.
 
     The steps: nothing, an arrival, nothing, an arrival while the last is unread, nothing, one read
-    of what is there. Pipes were different in Linux 5.5 to 5.13: only the first arrival was news.
+    of what is there. Pipes were different from Linux 5.5 until 2021: only the first arrival was news.
     """
     for kind, (number, put, take) in _sources(lab).items():
         with lab.pause():

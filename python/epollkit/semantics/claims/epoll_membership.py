@@ -99,8 +99,8 @@ def adding_twice_is_eexist(lab: Lab) -> None:
 def an_open_file_is_in_a_set_only_once(lab: Lab) -> None:
     """A socket is watched for input, its duplicate for output, in one set.
 
-    That is how one set can watch both directions of a socket separately, which epoll(7) recommends
-    for nothing but this.
+    epoll(7) calls it a useful technique for filtering events. Both must be unregistered before they
+    are closed.
     """
     near, far = lab.unix_pair()
     duplicate = lab.duplicate(near)

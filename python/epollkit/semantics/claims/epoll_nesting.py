@@ -1,8 +1,6 @@
 """Epoll sets in epoll sets."""
 
-import select as stdlib
-
-from epollkit import Epoll, EventFlags, select
+from epollkit import Epoll, EventFlags, Poll, PollFlags, select
 from epollkit.semantics._lab import Lab
 from epollkit.semantics._registry import Verdict, claim
 
@@ -98,8 +96,8 @@ def select_and_poll_can_watch_a_set(lab: Lab) -> None:
     """
     near, far = lab.unix_pair()
     epoll = lab.epoll("epoll", near)
-    poll = stdlib.poll()
-    poll.register(epoll.fileno(), stdlib.POLLIN)
+    poll = lab.keep(Poll(), "poll")
+    poll.register(epoll, PollFlags.IN)
 
     def both() -> list[int]:
         return [len(select([epoll], [], [], 0)[0]), len(poll.poll(0))]

@@ -108,8 +108,8 @@ def edge_wakes_one_of_several_threads(lab: Lab) -> None:
     "With LT, one arrival wakes every thread that waits on the set",
     topic="epoll",
     verdict=Verdict.CONDITION,
-    truth="for as long as nobody reads: each thread that leaves puts the entry back and wakes the "
-    "next one; what the first has read before that wakes nobody",
+    truth="as long as nobody reads: each thread that leaves puts the entry back and wakes the next "
+    "one, which goes on waiting if all has been read by then",
     man="epoll(7)",
     notebook="05",
 )
