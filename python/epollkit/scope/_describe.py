@@ -106,18 +106,21 @@ def describe_result(result: Any, name_of: NameOf) -> str:  # noqa: ANN401 - what
 
 
 def _word(value: Any, name_of: NameOf) -> str:  # noqa: ANN401 - any argument
-    kind: type[object] = type(value)
-    if issubclass(kind, bytes | bytearray):
+    if _is(value, bytes, bytearray):
         return str(len(value))
-    if issubclass(kind, tuple) and value and isinstance(value[0], bytes):
-        return str(len(value[0]))  # recvfrom, recvmsg
-    if issubclass(kind, tuple) and [type(each) for each in value[:2]] == [str, int]:
+    if _is(value, tuple) and [*map(type, value[:2])] == [str, int]:
         return f"{value[0]}:{value[1]}"
-    if issubclass(kind, list | tuple) and value:
+    if _is(value, tuple) and value and _is(value[0], bytes):
+        return str(len(value[0]))  # recvfrom, recvmsg
+    if _is(value, list, tuple) and value:
         return f"[{' '.join(_word(each, name_of) for each in value)}]"
     if hasattr(value, "fileno"):
         return name_of(value) or f"fd {value.fileno()}"
-    return str(value) if kind is int else describe(value)
+    return str(value) if type(value) is int else describe(value)
+
+
+def _is(value: object, *kinds: type) -> bool:
+    return isinstance(value, kinds)
 
 
 def _option_name(level: int, option: int) -> str:

@@ -81,10 +81,13 @@ def unwatched(value: Any) -> Any:  # noqa: ANN401 - what it is given
     """What a `Watched` stands for, also inside a list or a tuple; anything else as it is."""
     if type(value) is Watched:
         return object.__getattribute__(value, "_target")
-    kind: type[object] = type(value)
-    if kind is list:
+    if _is(list, value):
         return [unwatched(each) for each in value]
-    return tuple(unwatched(each) for each in value) if kind is tuple else value
+    return tuple(unwatched(each) for each in value) if _is(tuple, value) else value
+
+
+def _is(kind: type, value: object) -> bool:
+    return type(value) is kind
 
 
 def name_of(watched: Watched) -> str:
