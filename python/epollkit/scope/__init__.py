@@ -5,6 +5,7 @@ Jupyter, as JSON, and as a trace for Chrome and Perfetto.
 """
 
 from epollkit.scope._scope import Scope
+from epollkit.scope._text import legend
 from epollkit.scope._trace import Call, Look, Mark, MarkKind, Mistake, Probe, Source, Tick, Trace
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "Source",
     "Tick",
     "Trace",
+    "legend",
 ]
