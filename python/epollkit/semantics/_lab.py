@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from pathlib import Path
 from socket import (
@@ -72,7 +72,7 @@ class Lab:
 
     # Findings.
 
-    def supports(self, text: str, seen: object, expected: object) -> None:
+    def supports(self, text: str, seen: T, expected: T | Callable[[T], object]) -> None:
         """What was expected speaks for the claim.
 
         Args:
@@ -82,11 +82,11 @@ class Lab:
         """
         self._find(Bearing.SUPPORTS, text, seen, expected)
 
-    def contradicts(self, text: str, seen: object, expected: object) -> None:
+    def contradicts(self, text: str, seen: T, expected: T | Callable[[T], object]) -> None:
         """What was expected speaks against the claim; arguments as for `supports`."""
         self._find(Bearing.CONTRADICTS, text, seen, expected)
 
-    def shows(self, text: str, seen: object, expected: object) -> None:
+    def shows(self, text: str, seen: T, expected: T | Callable[[T], object]) -> None:
         """Must come out as expected and does not bear on the claim; arguments as for `supports`."""
         self._find(Bearing.NEITHER, text, seen, expected)
 
@@ -106,7 +106,8 @@ class Lab:
         if not condition:
             raise NotShownHere(f"needs {what}")
 
-    # What an experiment is made of. Everything is closed at the end, in the reverse order.
+    # What an experiment is made of. Everything is closed at the end, in the reverse order. A name is
+    # what a recording calls it, and is used once; what is called "" is not recorded.
 
     def keep(self, thing: T, name: str = "") -> T:
         """Close it at the end, and record it under this name."""
@@ -196,7 +197,7 @@ class Lab:
         return Path(self._ends.enter_context(TemporaryDirectory(prefix="epollkit-")))
 
     def _watched(self, socket: Socket, name: str) -> Socket:
-        return self._scope.watch(socket, name) if self._scope else socket
+        return self._scope.watch(socket, name) if self._scope and name else socket
 
     def pause(self) -> contextlib.AbstractContextManager[object]:
         """While the block runs nothing is recorded: for loops of many calls."""
@@ -309,7 +310,7 @@ class Lab:
         return future
 
     @contextlib.contextmanager
-    def holder(self, *sources: Socket) -> Iterator[None]:
+    def holder(self, *sources: Socket) -> Generator[None]:
         """While the block runs another process has these descriptors, too, and does nothing."""
         with subprocess.Popen(
             [sys.executable, "-S", "-c", "import sys; sys.stdin.read()"],

@@ -1,8 +1,10 @@
 """Edge-triggered epoll and EPOLLOUT: when a socket that can be written to says so."""
 
+import os
+from functools import partial
 from socket import SO_SNDBUF, SOL_SOCKET
 
-from epollkit import EventFlags
+from epollkit import EventFlags, Socket
 from epollkit.semantics._lab import Lab
 from epollkit.semantics._registry import Verdict, claim
 
@@ -47,7 +49,7 @@ def edge_out_fires_only_once(lab: Lab) -> None:
     notebook="04",
 )
 def edge_out_fires_when_the_peer_reads(lab: Lab) -> None:
-    """One byte is sent and read, over a TCP connection and over a Unix socket pair."""
+    """One byte is sent and read, over a TCP connection, a Unix socket pair and a pipe."""
     for kind, (near, far) in {
         "TCP": lab.tcp_pair("TCP", "TCP peer"),
         "Unix": lab.unix_pair("Unix", "Unix peer"),
@@ -61,8 +63,20 @@ def edge_out_fires_when_the_peer_reads(lab: Lab) -> None:
         if kind == "Unix":
             lab.supports("Unix: the peer has read it", lab.ready(epoll), OUT)
         else:
-            lab.wait_until("the acknowledgement", lambda near=near: near.outq() == 0)
+            lab.wait_until("the acknowledgement", partial(_all_acknowledged, near))
             lab.contradicts("TCP: the peer has read it", lab.ready(epoll), [])
+    reader, writer = os.pipe()
+    pipe = lab.epoll("pipe ET")
+    pipe.register(lab.keep(os.fdopen(writer, "wb", buffering=0)), OUT | ET)
+    lab.keep(os.fdopen(reader, "rb", buffering=0))
+    lab.shows("pipe: new", lab.ready(pipe), OUT)
+    os.write(writer, b"x")
+    os.read(reader, 1)
+    lab.contradicts("pipe: a byte was written and read", lab.ready(pipe), [])
+
+
+def _all_acknowledged(source: Socket) -> bool:
+    return source.outq() == 0
 
 
 @claim(

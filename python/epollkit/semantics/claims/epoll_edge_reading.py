@@ -75,8 +75,8 @@ def _is_would_block(seen: object) -> bool:
     "With ET the end of the stream is an event of its own",
     topic="epoll",
     verdict=Verdict.CONDITION,
-    truth="if it arrives after the wait that reported the data; what arrived together is one event, "
-    "and who stops at the short read then waits for ever",
+    truth="if it arrives after the wait that reported the data; else they are one event, and who "
+    "stops at the short read waits for ever",
     man="epoll(7), shutdown(2)",
     notebook="04",
 )

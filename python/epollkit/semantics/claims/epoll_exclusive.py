@@ -10,21 +10,20 @@ from epollkit.semantics._registry import Verdict, claim
 IN, OUT, ET = EventFlags.IN, EventFlags.OUT, EventFlags.ET
 ONESHOT, EXCLUSIVE = EventFlags.ONESHOT, EventFlags.EXCLUSIVE
 RDHUP, PRI = EventFlags.RDHUP, EventFlags.PRI
-WAITERS = 3
 
 
 def _take(epoll: Epoll) -> list[str]:
     return [event.data for event in epoll.wait(MUST_ARRIVE)]
 
 
-def _woken(lab: Lab, mask: int) -> int:
+def _woken(lab: Lab, mask: int, *, recorded: bool = False) -> int:
     """How many of three sets, with a thread asleep in each, one arrival wakes.
 
     When the first thread is back a bell rings in all sets, for those that the arrival left asleep.
     """
-    near, far = lab.unix_pair("shared", "peer")
-    bell, ring = lab.unix_pair("bell", "ring")
-    sets = [lab.epoll(f"set {number}") for number in range(1, 1 + WAITERS)]
+    near, far = lab.unix_pair("shared" * recorded, "peer" * recorded)
+    bell, ring = lab.unix_pair("bell" * recorded, "ring" * recorded)
+    sets = [lab.epoll(name * recorded) for name in ("set 1", "set 2", "set 3")]
     for epoll in sets:
         epoll.register(near, mask, data="arrival")
         epoll.register(bell, IN, data="bell")
@@ -49,9 +48,11 @@ def exclusive_wakes_one_of_several_sets(lab: Lab) -> None:
     kernel calls one after the other until one had a waiter to wake. This is the cure for the
     thundering herd of servers that have a set in each process, and one listener.
     """
-    lab.supports("sets that were woken, of 3, with it", _woken(lab, IN | EXCLUSIVE), 1)
+    lab.supports(
+        "sets that were woken, of 3, with it", _woken(lab, IN | EXCLUSIVE, recorded=True), 1
+    )
     lab.supports("with it and ET", _woken(lab, IN | EXCLUSIVE | ET), 1)
-    lab.supports("without it", _woken(lab, IN), WAITERS)
+    lab.supports("without it", _woken(lab, IN), 3)
 
 
 @claim(

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from epollkit import Epoll, EventFlags
+from epollkit import Epoll, EventFlags, Socket
 from epollkit.semantics._lab import Lab
 from epollkit.semantics._registry import Verdict, claim
 
@@ -39,7 +39,7 @@ def a_small_maxevents_starves_the_rest(lab: Lab) -> None:
     epoll = _four(lab, "LT", OUT)
     turns = _turns(epoll, 1, 4)
     lab.contradicts("one at a time, four waits", sorted(turns), [[1], [2], [3], [4]])
-    lab.contradicts("the same order again", _turns(epoll, 1, 4) == turns, True)  # noqa: FBT003
+    lab.contradicts("the same order again", _turns(epoll, 1, 4) == turns, True)
     counts = Counter(number for turn in _turns(epoll, 3, 4) for number in turn)
     lab.contradicts("three at a time, four waits, each", sorted(counts.values()), [3, 3, 3, 3])
 
@@ -68,12 +68,12 @@ def edges_beyond_maxevents_are_lost(lab: Lab) -> None:
     notebook="03",
 )
 def events_come_in_the_order_of_registration(lab: Lab) -> None:
-    """Three sockets are registered as first, second and third; bytes arrive at third, first, second.
+    """First, second and third are registered in this order; bytes arrive at third, first, second.
 
     The ready list is a queue, and nothing sorts it. select and poll go through their sets in order.
     """
     epoll = lab.epoll()
-    peers = {}
+    peers = dict[str, Socket]()
     for name in ("first", "second", "third"):
         near, peers[name] = lab.unix_pair(name, f"{name} peer")
         epoll.register(near, IN, data=name)

@@ -27,7 +27,7 @@ def a_set_survives_fork(lab: Lab) -> None:
     epoll = lab.epoll("epoll", near)
     far.send(b"x")
     child = lab.child(
-        "import os, select, sys\nprint(*select.epoll.fromfd(int(sys.argv[1])).poll(5))",
+        "import select, sys\nprint(*select.epoll.fromfd(int(sys.argv[1])).poll(5))",
         epoll,
     )
     here = str((near.fileno(), int(IN)))
@@ -85,7 +85,7 @@ def closing_removes_what_a_child_inherited(lab: Lab) -> None:
     It is the trap of every duplicate, and here nobody sees a dup. SOCK_CLOEXEC, which Python and
     epollkit set on every descriptor, avoids it for children that run another program.
     """
-    near, far = lab.unix_pair("inherited", "peer")
+    near, far = lab.unix_pair("", "peer")
     watched = lab.duplicate(near, "inherited")
     near.close()
     epoll = lab.epoll("epoll", watched)
@@ -106,7 +106,7 @@ def closing_removes_what_a_child_inherited(lab: Lab) -> None:
     notebook="03",
 )
 def a_duplicate_of_a_set_is_a_copy(lab: Lab) -> None:
-    """A one-shot event is taken through a duplicate of the set's descriptor, and armed through it."""
+    """A one-shot event is taken, and armed again, through a duplicate of the set's descriptor."""
     near, far = lab.unix_pair()
     epoll = lab.epoll("epoll", near, mask=IN | ONESHOT)
     duplicate = lab.keep(Epoll.fromfd(os.dup(epoll.fileno())), "duplicate")

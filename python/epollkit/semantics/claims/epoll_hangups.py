@@ -146,7 +146,8 @@ def an_error_event_comes_alone(lab: Lab) -> None:
     "EPOLLERR lasts until the socket is closed",
     topic="epoll",
     verdict=Verdict.FALSE,
-    truth="it lasts until the error is read, by SO_ERROR or by a call that fails with it; HUP stays",
+    truth="it lasts until the error is read, by SO_ERROR or by a call that fails with it; HUP "
+    "stays",
     man="socket(7), epoll_ctl(2)",
     notebook="03",
 )

@@ -58,10 +58,10 @@ def epoll_create1_has_one_flag(lab: Lab) -> None:
     """
     plain = _epoll_create(1)
     lab.keep(Epoll.fromfd(plain))
-    lab.supports("epoll_create: inherited by exec", os.get_inheritable(plain), True)  # noqa: FBT003
+    lab.supports("epoll_create: inherited by exec", os.get_inheritable(plain), True)
     ours = lab.epoll()
     inherited = os.get_inheritable(ours.fileno())
-    lab.supports("epoll_create1(EPOLL_CLOEXEC): inherited", inherited, False)  # noqa: FBT003
+    lab.supports("epoll_create1(EPOLL_CLOEXEC): inherited", inherited, False)
     others = [1 << bit for bit in range(31) if lab.error(_flags_only, 1 << bit) != "EINVAL"]
     lab.supports("flags that are not EINVAL", list(map(hex, others)), [hex(os.O_CLOEXEC)])
 

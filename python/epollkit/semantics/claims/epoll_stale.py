@@ -100,7 +100,7 @@ def a_number_is_in_a_set_only_once(lab: Lab) -> None:
     lab.contradicts("ADD of the same number", lab.error(epoll.register, heir, OUT), "none")
     seen = [fd == number for fd, _ in epoll.poll(0)]
     lab.contradicts("events under the number", len(seen), 2)
-    lab.shows("all of them", all(seen), True)  # noqa: FBT003
+    lab.shows("all of them", all(seen), True)
     lab.shows("what epollkit's wait hands out: events", len(epoll.wait(0)), 1)
 
 
@@ -137,10 +137,10 @@ def a_batch_may_name_a_closed_socket(lab: Lab) -> None:
     epollkit's events look again when they are touched, and leave it out.
     """
     first, _ = lab.unix_pair("first", "first peer")
-    near, _ = lab.unix_pair("second", "second peer")
+    near, _ = lab.unix_pair("", "second peer")
     second = lab.duplicate(near, "second")
     near.close()
-    plain = lab.keep(select.epoll())
+    plain = lab.keep(select.epoll(), "standard library's")
     ours = lab.epoll("epollkit's", first, second, mask=OUT)
     for source in (first, second):
         plain.register(source.fileno(), OUT)
@@ -167,12 +167,12 @@ def a_batch_may_name_the_next_owner_of_a_number(lab: Lab) -> None:
     A new descriptor gets the lowest free number, so this is what happens when a handler closes one
     client and accepts the next. Reading is harmless; closing "the client that hung up" is not.
     """
-    near, far = lab.unix_pair("old", "old peer")
+    near, far = lab.unix_pair("", "old peer")
     old = lab.duplicate(near, "old")
     near.close()
     other, _ = lab.unix_pair("new", "new peer")
     number = old.fileno()
-    plain = lab.keep(select.epoll())
+    plain = lab.keep(select.epoll(), "standard library's")
     plain.register(number, IN)
     ours = lab.epoll("epollkit's", old)
     far.send(b"x")

@@ -22,14 +22,14 @@ def _first(waits: list[Future[list[str]]]) -> int:
     return sum(each.done() for each in waits)
 
 
-def _takers(lab: Lab, mask: int) -> list[list[str]]:
+def _takers(lab: Lab, mask: int, *, recorded: bool = True) -> list[list[str]]:
     """What two threads in one set get: after one arrival that nobody reads, and then a bell.
 
     The bell is rung when one thread has the arrival. Whoever brings the bell did not have it.
     """
-    near, far = lab.unix_pair("source", "peer")
-    bell, ring = lab.unix_pair("bell", "ring")
-    epoll = lab.epoll()
+    near, far = lab.unix_pair("source" * recorded, "peer" * recorded)
+    bell, ring = lab.unix_pair("bell" * recorded, "ring" * recorded)
+    epoll = lab.epoll("epoll" * recorded)
     epoll.register(near, mask, data="arrival")
     epoll.register(bell, IN | ET, data="bell")
     waits = [lab.thread(partial(_take, epoll)) for _ in range(2)]
@@ -53,7 +53,8 @@ def oneshot_gives_an_event_to_one_thread(lab: Lab) -> None:
     Level-triggered, both threads get the socket, and would read from it at once. One-shot, the
     first thread has it alone until it arms it again; the second gets the bell that is rung last.
     """
-    lab.shows("LT, one arrival: two threads get", _takers(lab, IN), [["arrival"], ["arrival"]])
+    got = _takers(lab, IN, recorded=False)
+    lab.shows("LT, one arrival: two threads get", got, [["arrival"], ["arrival"]])
     near, far = lab.unix_pair("source", "peer")
     bell, ring = lab.unix_pair("bell", "ring")
     epoll = lab.epoll("ONESHOT")
@@ -74,7 +75,7 @@ def oneshot_gives_an_event_to_one_thread(lab: Lab) -> None:
     "ET alone keeps two threads off one socket",
     topic="epoll",
     verdict=Verdict.FALSE,
-    truth="each arrival wakes a thread: what comes while the first still works is given to a second",
+    truth="each arrival wakes a thread: what comes while the first still works goes to a second",
     man="epoll(7)",
     notebook="05",
 )
@@ -121,9 +122,9 @@ def level_wakes_every_thread(lab: Lab) -> None:
     """
     got = _takers(lab, IN)
     lab.supports("nobody reads: two threads get", got, [["arrival"], ["arrival"]])
-    near, far = lab.unix_pair("source", "peer")
-    bell, ring = lab.unix_pair("bell", "ring")
-    epoll = lab.epoll("LT")
+    near, far = lab.unix_pair("", "")
+    bell, ring = lab.unix_pair("", "")
+    epoll = lab.epoll("")
     epoll.register(near, IN, data="arrival")
     epoll.register(bell, IN | ET, data="bell")
 
@@ -180,7 +181,7 @@ def closing_a_set_wakes_its_waiters(lab: Lab) -> None:
     arrival that ends it.
     """
     near, far = lab.unix_pair()
-    plain = lab.keep(select.epoll())
+    plain = lab.keep(select.epoll(), "standard library's")
     plain.register(near.fileno(), IN)
     waiting = lab.thread(lambda: [EventFlags(mask) for _, mask in plain.poll(MUST_ARRIVE)])
     plain.close()

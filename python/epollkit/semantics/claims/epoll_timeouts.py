@@ -3,12 +3,19 @@
 import select
 import time
 from collections.abc import Callable
+from functools import partial
+from operator import le
 
-from epollkit import EventFlags
+from epollkit import Epoll, EventFlags
 from epollkit.semantics._lab import MUST_ARRIVE, Lab
 from epollkit.semantics._registry import Verdict, claim
 
 IN = EventFlags.IN
+
+
+def _sets(lab: Lab) -> tuple[select.epoll, Epoll]:
+    """An empty set of the standard library and one of epollkit."""
+    return lab.keep(select.epoll(), "standard library's"), lab.epoll("epollkit's")
 
 
 def _milliseconds(wait: Callable[[float], object], timeout: float) -> float:
@@ -33,8 +40,8 @@ def a_timeout_of_minus_one_waits_for_ever(lab: Lab) -> None:
     near, far = lab.unix_pair()
     for timeout in (-1, None):
         epoll = lab.epoll(f"time-out {timeout}", near)
-        waiting = lab.thread(lambda epoll=epoll, timeout=timeout: epoll.poll(timeout))
-        lab.supports(f"{timeout}: over before the arrival", waiting.done(), False)  # noqa: FBT003
+        waiting = lab.thread(partial(epoll.poll, timeout))
+        lab.supports(f"{timeout}: over before the arrival", waiting.done(), False)
         far.send(b"x")
         brought = [EventFlags(mask) for _, mask in waiting.result(MUST_ARRIVE)]
         lab.supports(f"{timeout}: it brings", brought, [IN])
@@ -55,8 +62,7 @@ def a_timeout_of_zero_does_not_wait(lab: Lab) -> None:
     lab.supports("nothing is ready", lab.ready(epoll), [])
     with lab.pause():
         shortest = min(_milliseconds(epoll.poll, 0) for _ in range(100))
-    quick = round(shortest, 4)
-    lab.supports("the shortest of 100 such waits, ms", quick, lambda seen: seen < 0.1)
+    lab.supports("the shortest of 100 such waits, ms", round(shortest, 4), lambda took: took < 1)
     far.send(b"x")
     lab.supports("a byte has arrived", lab.ready(epoll), IN)
 
@@ -74,15 +80,11 @@ def timeouts_round_up(lab: Lab) -> None:
     The standard library rounds up to a whole millisecond: a wait that ended early would make loops
     that wait for a deadline spin until it has come.
     """
-    theirs, ours = lab.keep(select.epoll()), lab.epoll()
+    theirs, ours = _sets(lab)
     for milliseconds in (0.1, 1.5, 10):
         for name, wait in (("standard library", theirs.poll), ("epollkit", ours.poll)):
             took = round(_milliseconds(wait, milliseconds / 1000), 3)
-            lab.supports(
-                f"{milliseconds} ms, {name}, took ms",
-                took,
-                lambda took, least=milliseconds: took >= least,
-            )
+            lab.supports(f"{milliseconds} ms, {name}, took ms", took, partial(le, milliseconds))
 
 
 @claim(
@@ -98,12 +100,11 @@ def timeouts_are_whole_milliseconds(lab: Lab) -> None:
 
     The shortest of each counts: a busy machine makes waits longer, never shorter.
     """
-    theirs, ours = lab.keep(select.epoll()), lab.epoll()
-    theirs_took, ours_took = [], []
-    with lab.pause():
-        for _ in range(10):
-            theirs_took.append(_milliseconds(theirs.poll, 0.0001))
-            ours_took.append(_milliseconds(ours.poll, 0.0001))
+    theirs, ours = _sets(lab)
+    theirs_took, ours_took = list[float](), list[float]()
+    for _ in range(10):
+        theirs_took.append(_milliseconds(theirs.poll, 0.0001))
+        ours_took.append(_milliseconds(ours.poll, 0.0001))
     lab.supports(
         "the shortest of 10, epoll_wait, ms", round(min(theirs_took), 3), lambda took: took >= 1
     )

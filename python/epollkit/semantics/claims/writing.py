@@ -40,9 +40,9 @@ def send_first_then_arm_out(lab: Lab) -> None:
     epoll.modify(near, IN)
     lab.shows("disarmed", lab.ready(epoll), [])
 
-    with lab.pause():
-        costs = {writer.__name__: writer(lab).run() for writer in (SendFirst, AlwaysArmed, ArmEach)}
-    send_first, always_armed, arm_each = costs.values()
+    send_first, always_armed, arm_each = (
+        writer(lab).run() for writer in (_SendFirst, _AlwaysArmed, _ArmEach)
+    )
     few = (MESSAGES, MESSAGES * 3 // 2)
     lab.supports("calls per megabyte, send first", send_first, lambda n: few[0] <= n < few[1])
     lab.supports("OUT always armed", always_armed, lambda n: n >= 2 * MESSAGES)
@@ -54,9 +54,9 @@ class _Writer:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        self.near, self.far = lab.tcp_pair()
+        self.near, self.far = lab.tcp_pair("", "")
         self.near.setsockopt(SOL_SOCKET, SO_SNDBUF, 65536)
-        self.epoll = lab.epoll("epoll", self.near)
+        self.epoll = lab.epoll("", self.near)
         self.unread = 0
         self.calls = 0
 
@@ -70,14 +70,14 @@ class _Writer:
         raise NotImplementedError
 
     def send(self, data: bytes) -> bytes:
-        """send(2); what is left."""
+        """One call; what it has left of the data."""
         self.calls += 1
         sent = self.near.try_send(data) or 0
         self.unread += sent
         return data[sent:]
 
     def arm(self, mask: int) -> None:
-        """epoll_ctl(2)."""
+        """Change the mask with epoll_ctl(2)."""
         self.calls += 1
         self.epoll.modify(self.near, mask)
 
@@ -90,7 +90,7 @@ class _Writer:
             self.epoll.wait(MUST_ARRIVE)
 
 
-class SendFirst(_Writer):
+class _SendFirst(_Writer):
     """The good way."""
 
     def write(self, message: bytes) -> None:
@@ -104,8 +104,8 @@ class SendFirst(_Writer):
             self.arm(IN)
 
 
-class AlwaysArmed(_Writer):
-    """OUT is in the mask from the start. (Between two messages it would also spin.)"""
+class _AlwaysArmed(_Writer):
+    """OUT is in the mask from the start. Between two messages it would also spin."""
 
     def __init__(self, lab: Lab) -> None:
         super().__init__(lab)
@@ -118,7 +118,7 @@ class AlwaysArmed(_Writer):
             message = self.send(message)
 
 
-class ArmEach(_Writer):
+class _ArmEach(_Writer):
     """OUT is armed for each message and disarmed after it."""
 
     def write(self, message: bytes) -> None:
