@@ -63,6 +63,7 @@ class Lab:
         self.findings: list[Finding] = []
         self._scope = scope
         self._ends = contextlib.ExitStack()
+        self._threads = 0
 
     def __enter__(self) -> Self:
         return self
@@ -106,8 +107,8 @@ class Lab:
         if not condition:
             raise NotShownHere(f"needs {what}")
 
-    # What an experiment is made of. Everything is closed at the end, in the reverse order. A name is
-    # what a recording calls it, and is used once; what is called "" is not recorded.
+    # What an experiment is made of. Everything is closed at the end, in the reverse order. A name
+    # is what a recording calls it, and is used once; what is called "" is not recorded.
 
     def keep(self, thing: T, name: str = "") -> T:
         """Close it at the end, and record it under this name."""
@@ -202,6 +203,11 @@ class Lab:
     def pause(self) -> contextlib.AbstractContextManager[object]:
         """While the block runs nothing is recorded: for loops of many calls."""
         return self._scope.paused() if self._scope else contextlib.nullcontext()
+
+    def note(self, text: str) -> None:
+        """Say in the recording what happens outside of it: in a pause, in another process."""
+        if self._scope:
+            self._scope.note(text)
 
     # What it does with them.
 
@@ -303,7 +309,8 @@ class Lab:
             except BaseException as error:  # noqa: BLE001 - the future carries it
                 future.set_exception(error)
 
-        thread = threading.Thread(target=run, name="epollkit-lab")
+        self._threads += 1
+        thread = threading.Thread(target=run, name=f"thread {self._threads}")
         thread.start()
         self._ends.callback(thread.join, MUST_ARRIVE)
         self.wait_until("a thread asleep", lambda: future.done() or _asleep(thread.native_id or 0))

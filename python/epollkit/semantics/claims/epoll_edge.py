@@ -116,6 +116,8 @@ def edge_is_alike_for_sockets_and_pipes(lab: Lab) -> None:
         with lab.pause():
             for step in steps:
                 step()
+        if steps:
+            lab.note("arrivals" if steps is puts else "one read each")
         told.append({event.data for event in epoll.wait(0)})
     for kind in sources:
         lab.supports(kind, [int(kind in kinds) for kinds in told], [0, 1, 0, 1, 0, 0])

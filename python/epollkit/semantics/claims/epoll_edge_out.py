@@ -33,9 +33,11 @@ def edge_out_fires_only_once(lab: Lab) -> None:
     lab.shows("nothing was sent", lab.ready(epoll), [])
     for time in ("first", "second"):
         filled = lab.fill(near)
+        lab.note("sender fills the buffer")
         lab.shows(f"{time} time full", lab.ready(epoll), [])
         lab.empty(far, filled)
         lab.reports(near, OUT)
+        lab.note("reader reads all")
         lab.contradicts(f"the {time} time that it got room", lab.ready(epoll), OUT)
     lab.shows("room as before", lab.ready(epoll), [])
 
@@ -126,9 +128,12 @@ def edge_out_may_stay_armed(lab: Lab) -> None:
     with lab.pause():
         idle = sum(len(epoll.wait(0)) for _ in range(100))
     lab.supports("events of 100 waits while idle", idle, 0)
+    lab.note("100 waits")
     filled = lab.fill(near)
+    lab.note("sender fills the buffer")
     lab.shows("full", lab.ready(epoll), [])
     lab.empty(far, filled)
     lab.reports(near, OUT)
+    lab.note("reader reads all")
     lab.supports("the peer has read all", lab.ready(epoll), OUT)
     lab.supports("and once only", lab.ready(epoll), [])

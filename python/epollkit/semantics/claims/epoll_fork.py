@@ -30,6 +30,7 @@ def a_set_survives_fork(lab: Lab) -> None:
         "import select, sys\nprint(*select.epoll.fromfd(int(sys.argv[1])).poll(5))",
         epoll,
     )
+    lab.note("a child waits on it")
     here = str((near.fileno(), int(IN)))
     lab.supports("the child's wait reports what the parent's would", child.stdout.strip(), here)
     lab.supports("the parent's wait", lab.ready(epoll), IN)
@@ -63,6 +64,7 @@ def a_child_has_its_own_interest_list(lab: Lab) -> None:
         near,
         far,
     )
+    lab.note("a child deletes watched, adds other, and ends")
     gone = lab.error(epoll.modify, near, OUT)
     lab.contradicts("the parent's MOD of what the child deleted", gone, "ENOENT")
     names = {near.fileno(): "watched", far.fileno(): "other"}
@@ -90,10 +92,13 @@ def closing_removes_what_a_child_inherited(lab: Lab) -> None:
     near.close()
     epoll = lab.epoll("epoll", watched)
     with lab.holder(watched):
+        lab.note("a child inherits it")
         watched.close()
         far.send(b"x")
         lab.contradicts("closed in the parent, open in the child: events", len(epoll.poll(0)), 1)
-    lab.wait_until("the set empty", lambda: not epoll.poll(0))
+    with lab.pause():
+        lab.wait_until("the set empty", lambda: not epoll.poll(0))
+    lab.note("the child ends")
     lab.shows("the child has ended: events", len(epoll.poll(0)), 0)
 
 

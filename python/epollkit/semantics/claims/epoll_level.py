@@ -117,8 +117,30 @@ def level_out_always_armed_spins(lab: Lab) -> None:
     began, turns = time.perf_counter(), 1_000
     with lab.pause():
         events = sum(len(epoll.wait(60)) for _ in range(turns))
+    lab.note("1,000 waits")
     rate = round(turns / (time.perf_counter() - began))
     lab.supports("events of 1,000 waits with a time-out of 60 s", events, turns)
     lab.supports("wake-ups per second", rate, lambda rate: rate > turns)
     epoll.modify(near, IN)
     lab.shows("OUT disarmed", lab.ready(epoll), [])
+
+
+@claim(
+    "After EPOLLIN a read finds something to read",
+    topic="epoll",
+    verdict=Verdict.FALSE,
+    truth="an event is of the past: somebody else may have read since. So watched sockets should "
+    "be non-blocking",
+    man="epoll(7), select(2)",
+    notebook="03",
+)
+def an_event_is_a_promise(lab: Lab) -> None:
+    """Two sets, as of two workers, report the same arrival. Both workers then read."""
+    near, far = lab.tcp_pair()
+    first, second = lab.epoll("first worker", near), lab.epoll("second worker", near)
+    far.send(b"x")
+    lab.arrived(near, 1)
+    lab.shows("the first worker is told", lab.ready(first), IN)
+    lab.shows("the second worker is told", lab.ready(second), IN)
+    lab.shows("the first worker reads", near.recv(100), b"x")
+    lab.contradicts("the second worker reads", lab.error(near.recv, 100), "EAGAIN")

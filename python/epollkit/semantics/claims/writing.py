@@ -30,11 +30,13 @@ def send_first_then_arm_out(lab: Lab) -> None:
     near.setsockopt(SOL_SOCKET, SO_SNDBUF, 16384)
     epoll = lab.epoll("LT", near)
     filled = lab.fill(near)
+    lab.note("sender fills the buffer")
     lab.shows("full: send", lab.error(near.send, b"the rest"), "EAGAIN")
     epoll.modify(near, IN | OUT)
     lab.shows("OUT armed, still full", lab.ready(epoll), [])
     lab.empty(far, filled)
     lab.reports(near, OUT)
+    lab.note("reader reads all")
     lab.shows("the peer has read", lab.ready(epoll), OUT)
     lab.shows("send of the rest", near.send(b"the rest"), 8)
     epoll.modify(near, IN)
@@ -147,6 +149,7 @@ def sending_needs_an_out_event_first(lab: Lab) -> None:
     lab.arrived(far, 5)
     lab.shows("the peer has it", far.recv(5), b"hello")
     lab.fill(near)
+    lab.note("sender fills the buffer")
     lab.contradicts("send when full", lab.error(near.send, b"x"), "EAGAIN")
 
 
@@ -195,9 +198,11 @@ def sending_fails_while_out_is_not_reported(lab: Lab) -> None:
         epoll = lab.epoll(f"of {kind}", source, mask=OUT)
         with lab.pause():
             until_silent = _send_while_out(source, epoll)
+        lab.note(f"{kind} sends until OUT is gone")
         lab.shows(f"{kind}: after {until_silent:,} bytes", lab.ready(epoll), [])
         lab.contradicts(f"{kind}: a send nevertheless", source.send(MESSAGE), len(MESSAGE))
         more = lab.fill(source)
+        lab.note(f"{kind} sends until EAGAIN")
         lab.contradicts(f"{kind}: bytes that fitted after it", more, lambda more: more > 0)
 
 
