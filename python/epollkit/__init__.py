@@ -92,7 +92,7 @@ from epollkit._errors import ClosedEpollError, EpollkitError, HarnessError, Wait
 from epollkit._flags import EventFlags, PollFlags
 from epollkit._selector import EpollSelector
 from epollkit._tcp_state import TcpState
-from epollkit.scope import Scope, Trace
+from epollkit.scope import Scope, Trace, load_ipython_extension, unload_ipython_extension
 
 EPOLLWAKEUP: int = EventFlags.WAKEUP.value
 
@@ -181,10 +181,12 @@ __all__ = [
     "inet_pton",
     "limits",
     "load",
+    "load_ipython_extension",
     "ntohl",
     "ntohs",
     "select",
     "serve",
     "setdefaulttimeout",
     "socketpair",
+    "unload_ipython_extension",
 ]

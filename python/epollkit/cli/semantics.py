@@ -42,9 +42,7 @@ def add_to(subparsers: Subparsers) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "action", nargs="?", choices=["explain"], help="show one experiment in full"
-    )
+    parser.add_argument("action", nargs="?", choices=["explain"], help="show one in full")
     parser.add_argument("name", nargs="?", metavar="NAME", help="the claim to explain")
     parser.add_argument(
         "--only",

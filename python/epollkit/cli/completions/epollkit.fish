@@ -79,7 +79,7 @@ complete -c epollkit -n '_shtab_epollkit_using semantics' -l only -x -d 'only th
 complete -c epollkit -n '_shtab_epollkit_using semantics' -l json -d 'one JSON object, with "schema": 1'
 complete -c epollkit -n '_shtab_epollkit_using semantics' -l quiet -d 'print errors only; see the exit code'
 complete -c epollkit -n '_shtab_epollkit_using semantics' -l no-color -d 'no colours, as with NO_COLOR in the environment'
-complete -c epollkit -n '_shtab_epollkit_using semantics; and test $_shtab_epollkit_npos -eq 0' -ka "explain" -d 'show one experiment in full'
+complete -c epollkit -n '_shtab_epollkit_using semantics; and test $_shtab_epollkit_npos -eq 0' -ka "explain" -d 'show one in full'
 complete -c epollkit -n '_shtab_epollkit_using; and test $_shtab_epollkit_npos -eq 0' -a serve -d 'Run a native server until Ctrl-C, then print what it counted.'
 complete -c epollkit -n '_shtab_epollkit_using serve' -s h -l help -d 'show this help message and exit'
 complete -c epollkit -n '_shtab_epollkit_using serve' -s l -l listen -x -d 'where to listen (default: a free port of 127.0.0.1)'

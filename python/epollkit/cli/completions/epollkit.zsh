@@ -70,7 +70,7 @@ _shtab_epollkit_semantics_options=(
   "--json[one JSON object, with \"schema\"\: 1]"
   "--quiet[print errors only\; see the exit code]"
   "--no-color[no colours, as with NO_COLOR in the environment]"
-  ":show one experiment in full:(explain)"
+  ":show one in full:(explain)"
   ":the claim to explain:"
 )
 
