@@ -37,8 +37,8 @@ def add_to(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "semantics",
         help="what is claimed about sockets and epoll, and what is true",
-        description="Decide what people claim about sockets, select, poll and epoll: each claim by\n"
-        "an experiment on this kernel.",
+        description="Decide what people claim about sockets, select, poll and epoll, each claim\n"
+        "by an experiment on this kernel.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
