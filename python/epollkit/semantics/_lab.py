@@ -6,6 +6,8 @@ on the bare objects. The findings must be the same.
 """
 
 import contextlib
+import fcntl
+import inspect
 import itertools
 import os
 import subprocess
@@ -26,9 +28,10 @@ from socket import (
     TCP_NODELAY,
 )
 from struct import pack
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
 
 from epollkit import EPOLLET, EPOLLIN, Epoll, EventFlags, Socket, WaitTimeout, socketpair
+from epollkit.semantics import _fence
 from epollkit.semantics._outcome import Bearing, Finding, NotShownHere, describe
 
 if TYPE_CHECKING:
@@ -40,6 +43,16 @@ MUST_ARRIVE: Final = 5.0
 """Seconds for what must happen. What must not happen is shown by something that happens after it."""
 
 T = TypeVar("T")
+
+
+class HasFileno(Protocol):
+    """What has a descriptor."""
+
+    def fileno(self) -> int:
+        """The descriptor's number."""
+        ...
+
+
 _addresses = itertools.count(1)
 
 
@@ -126,6 +139,14 @@ class Lab:
         listener.listen(backlog)
         return listener
 
+    def full_listener(self, name: str = "full") -> Socket:
+        """A TCP listener that admits no more: backlog 0, and one connection waits."""
+        listener = self.listener(name, backlog=0)
+        with self.pause():
+            self.socket("waiting", timeout=MUST_ARRIVE).connect(listener.getsockname())
+            self.queued(listener, 1)
+        return listener
+
     def tcp_pair(self, near: str = "near", far: str = "far") -> tuple[Socket, Socket]:
         """Both ends of a TCP connection over loopback: what was accepted, and what connected.
 
@@ -206,6 +227,15 @@ class Lab:
             if not watch.wait(MUST_ARRIVE):
                 raise WaitTimeout("readable", "nothing", MUST_ARRIVE)
 
+    def queued(self, listener: Socket, count: int) -> None:
+        """Wait until so many connections wait to be accepted by a TCP listener.
+
+        Raises:
+            WaitTimeout: they did not within `MUST_ARRIVE`.
+        """
+        with self.pause():
+            self.wait_until(f"{count} queued", lambda: listener.tcp_info().unacked == count)
+
     def edges(self, source: Socket) -> Epoll:
         """An edge-triggered set on it, whose first report has been taken. It is not recorded."""
         edges = Epoll()
@@ -230,6 +260,14 @@ class Lab:
         """The name of the errno with which the call fails: "EAGAIN"; "none" if it succeeds."""
         result = self.outcome(call, *arguments)
         return describe(result) if isinstance(result, BaseException) else "none"
+
+    def flags(self, source: HasFileno) -> list[str]:
+        """Which of O_NONBLOCK (of the open file) and FD_CLOEXEC (of the descriptor) are set."""
+        found = {
+            "O_NONBLOCK": fcntl.fcntl(source, fcntl.F_GETFL) & os.O_NONBLOCK,
+            "FD_CLOEXEC": fcntl.fcntl(source, fcntl.F_GETFD) & fcntl.FD_CLOEXEC,
+        }
+        return [name for name, value in found.items() if value]
 
     def wait_until(self, what: str, condition: Callable[[], object]) -> None:
         """Let others run until the condition holds.
@@ -287,6 +325,26 @@ class Lab:
             timeout=timeout,
             check=False,
         )
+
+    def fenced(self, setup: str, *trials: str) -> list[str]:
+        """Try Python calls in processes that may make only some system calls.
+
+        Args:
+            setup: code that runs first, freely: imports.
+            trials: arguments of `_fence.trial` as text: "lambda: call(), 'socket'".
+
+        Returns:
+            For each trial "done", or "SIGSYS" if it made another system call.
+
+        Raises:
+            NotShownHere: no seccomp(2), or a machine whose system call numbers are not known.
+        """
+        self.needs(os.uname().machine in _fence.NUMBERS, "x86-64 or arm64")
+        lines = [f"print(trial({each}), flush=True)" for each in ("lambda: 0", *trials)]
+        child = self.child("\n".join([inspect.getsource(_fence), setup, *lines]))
+        able, *results = child.stdout.split() or ["failed"]
+        self.needs(able == "done", "seccomp(2)")
+        return results
 
 
 def _asleep(task: int) -> bool:
