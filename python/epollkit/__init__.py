@@ -92,6 +92,7 @@ from epollkit._errors import ClosedEpollError, EpollkitError, HarnessError, Wait
 from epollkit._flags import EventFlags, PollFlags
 from epollkit._selector import EpollSelector
 from epollkit._tcp_state import TcpState
+from epollkit.scope import Scope, Trace
 
 EPOLLWAKEUP: int = EventFlags.WAKEUP.value
 
@@ -143,9 +144,11 @@ __all__ = [
     "Poll",
     "PollFlags",
     "Report",
+    "Scope",
     "Socket",
     "TcpInfo",
     "TcpState",
+    "Trace",
     "WaitTimeout",
     "__version__",
     "connect",

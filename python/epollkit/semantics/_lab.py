@@ -28,31 +28,24 @@ from socket import (
     TCP_NODELAY,
 )
 from struct import pack
-from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from epollkit import EPOLLET, EPOLLIN, Epoll, EventFlags, Socket, WaitTimeout, socketpair
+from epollkit.scope._describe import describe
 from epollkit.semantics import _fence
-from epollkit.semantics._outcome import Bearing, Finding, NotShownHere, describe
+from epollkit.semantics._outcome import Bearing, Finding, NotShownHere
 
 if TYPE_CHECKING:
+    from _typeshed import HasFileno
+
     from epollkit.scope import Scope
 
 __all__ = ["MUST_ARRIVE", "Lab"]
 
 MUST_ARRIVE: Final = 5.0
-"""Seconds for what must happen. What must not happen is shown by something that happens after it."""
+"""Seconds for what must happen. What must not happen is shown by what happens after it."""
 
 T = TypeVar("T")
-
-
-class HasFileno(Protocol):
-    """What has a descriptor."""
-
-    def fileno(self) -> int:
-        """The descriptor's number."""
-        ...
-
-
 _addresses = itertools.count(1)
 
 
@@ -79,7 +72,7 @@ class Lab:
 
     # Findings.
 
-    def supports(self, text: str, seen: object, expected: object) -> None:
+    def supports(self, text: str, seen: T, expected: T | Callable[[T], object]) -> None:
         """What was expected speaks for the claim.
 
         Args:
@@ -89,15 +82,17 @@ class Lab:
         """
         self._find(Bearing.SUPPORTS, text, seen, expected)
 
-    def contradicts(self, text: str, seen: object, expected: object) -> None:
+    def contradicts(self, text: str, seen: T, expected: T | Callable[[T], object]) -> None:
         """What was expected speaks against the claim; arguments as for `supports`."""
         self._find(Bearing.CONTRADICTS, text, seen, expected)
 
-    def shows(self, text: str, seen: object, expected: object) -> None:
+    def shows(self, text: str, seen: T, expected: T | Callable[[T], object]) -> None:
         """Must come out as expected and does not bear on the claim; arguments as for `supports`."""
         self._find(Bearing.NEITHER, text, seen, expected)
 
-    def _find(self, bearing: Bearing, text: str, seen: object, expected: object) -> None:
+    def _find(
+        self, bearing: Bearing, text: str, seen: T, expected: T | Callable[[T], object]
+    ) -> None:
         if callable(expected):
             as_expected, wanted = bool(expected(seen)), "otherwise"
         else:
@@ -261,7 +256,7 @@ class Lab:
         result = self.outcome(call, *arguments)
         return describe(result) if isinstance(result, BaseException) else "none"
 
-    def flags(self, source: HasFileno) -> list[str]:
+    def flags(self, source: "HasFileno") -> list[str]:
         """Which of O_NONBLOCK (of the open file) and FD_CLOEXEC (of the descriptor) are set."""
         found = {
             "O_NONBLOCK": fcntl.fcntl(source, fcntl.F_GETFL) & os.O_NONBLOCK,

@@ -1,9 +1,6 @@
 """What an experiment found, and the verdict that follows from it. Pure data."""
 
 import enum
-import errno
-import functools
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +10,7 @@ from epollkit.semantics._registry import Claim, Verdict
 if TYPE_CHECKING:
     from epollkit.scope import Trace
 
-__all__ = ["Bearing", "Finding", "NotShownHere", "Outcome", "describe"]
+__all__ = ["Bearing", "Finding", "NotShownHere", "Outcome"]
 
 
 class NotShownHere(EpollkitError):
@@ -91,63 +88,3 @@ class Outcome:
         """The findings that bear on the claim, in one line; all of them if none does."""
         bearing = [found for found in self.findings if found.bearing is not Bearing.NEITHER]
         return "; ".join(f"{found.text}: {found.seen}" for found in bearing or self.findings)
-
-
-@functools.singledispatch
-def describe(value: object) -> str:
-    """A value as evidence: flags and errnos by their names, collections without brackets."""
-    return repr(value)
-
-
-@describe.register
-def _(value: OSError) -> str:
-    return errno.errorcode.get(value.errno or 0, type(value).__name__)
-
-
-@describe.register
-def _(value: BaseException) -> str:
-    return type(value).__name__
-
-
-@describe.register(enum.IntFlag)
-@describe.register(enum.Flag)
-def _(value: enum.Flag) -> str:
-    return "|".join(member.name or "" for member in type(value) if member in value) or "nothing"
-
-
-@describe.register
-def _(value: enum.IntEnum) -> str:
-    return value.name
-
-
-@describe.register
-def _(value: bool) -> str:  # noqa: FBT001 - dispatched on its type
-    return "yes" if value else "no"
-
-
-@describe.register
-def _(value: int) -> str:
-    return f"{value:,}"
-
-
-@describe.register
-def _(value: str) -> str:
-    return value
-
-
-@describe.register
-def _(_value: None) -> str:
-    return "nothing"
-
-
-@describe.register(list)
-@describe.register(tuple)
-@describe.register(set)
-@describe.register(frozenset)
-def _(values: Iterable[object]) -> str:
-    return ", ".join(map(describe, values)) or "nothing"
-
-
-@describe.register(dict)
-def _(items: dict[object, object]) -> str:
-    return ", ".join(f"{key} {describe(item)}" for key, item in items.items())

@@ -68,7 +68,7 @@ def run_all(
     claims: Iterable[Claim], tell: Callable[[Outcome], None] = lambda _outcome: None
 ) -> list[Outcome]:
     """Perform several, one after the other, and tell of each as it ends."""
-    outcomes = []
+    outcomes = list[Outcome]()
     for claim in claims:
         outcomes.append(run(claim))
         tell(outcomes[-1])

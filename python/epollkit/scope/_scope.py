@@ -1,0 +1,346 @@
+"""`Scope`: the readiness oscilloscope.
+
+An oscilloscope's trigger modes are level, edge and single shot: LT, ET and ONESHOT. A scope watches
+sources and records, for each call on them, what was called and what came of it, what the
+sources looked like before and after, what arrived, and what each probe was told.
+
+What is sampled and how. `level` is poll(2), which keeps no state. The queues are SIOCINQ and
+SIOCOUTQ, the state is TCP_INFO. Arrivals and room are edges of two edge-triggered sets of the
+scope's own: on Linux new bytes fire an edge even while old ones are unread, so that the level alone
+would explain nothing. Nothing of this takes data, clears an error, or changes what the experiment's
+own sets report.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any, Self, TypeVar, cast
+
+from epollkit._epollkit import Epoll
+from epollkit._flags import EventFlags
+from epollkit.scope._describe import (
+    describe,
+    describe_arguments,
+    describe_events,
+    describe_result,
+)
+from epollkit.scope._look import kind_of, look_at, number_of
+from epollkit.scope._registrations import Registrations, events_of
+from epollkit.scope._trace import Call, Look, Mark, Source, Tick, Trace
+from epollkit.scope._watched import Watched, name_of, unwatched
+
+__all__ = ["Scope"]
+
+T = TypeVar("T")
+
+
+class Scope:
+    """Records an experiment with sockets and sets; a context manager.
+
+        >>> from epollkit import EPOLLET, EPOLLIN, Scope, socketpair
+        >>> with Scope() as scope:
+        ...     near, far = map(scope.watch, socketpair(), ("near", "far"))
+        ...     scope.probe("LT", near, EPOLLIN)
+        ...     scope.probe("ET", near, EPOLLIN | EPOLLET)
+        ...     _ = far.send(b"hello")
+        ...     scope.wait()
+        ...     _ = near.recv(2)
+        ...     scope.wait()
+        ...     near.close(), far.close()
+        (None, None)
+        >>> scope.trace.deliveries("LT"), scope.trace.deliveries("ET")
+        ([<EventFlags.IN: 1>, <EventFlags.IN: 1>], [<EventFlags.IN: 1>, <EventFlags: 0>])
+
+    Args:
+        title: what the picture is called.
+        capacity: ticks that are kept; later ones are counted in `Trace.dropped`.
+
+    What is watched belongs to the experiment: leaving the scope closes its own sets only, and what
+    was recorded stays. Calls from several threads are recorded in the order in which they end.
+    """
+
+    def __init__(self, title: str = "", *, capacity: int = 10_000) -> None:
+        if capacity < 1:
+            raise ValueError(f"capacity: at least 1 tick, not {capacity}")
+        self._title = title
+        self._capacity = capacity
+        self._lock = threading.RLock()
+        self._names = set[str]()
+        self._things: dict[str, Any] = {}
+        self._sources: dict[str, Source] = {}
+        self._registrations = Registrations(self._name_of)
+        self._own: dict[str, Epoll] = {}
+        self._edges = {EventFlags.IN: Epoll(), EventFlags.OUT: Epoll()}
+        self._pending: dict[EventFlags, set[str]] = {flag: set() for flag in self._edges}
+        """Edges that were taken and belong to the next tick."""
+        self._ticks: list[Tick] = []
+        self._dropped = 0
+        self._paused = 0
+        self._began = time.monotonic_ns()
+        self._thread = threading.get_ident()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the scope's own sets. The trace stays."""
+        for epoll in (*self._own.values(), *self._edges.values()):
+            epoll.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._edges[EventFlags.IN].closed
+
+    # What is watched.
+
+    def watch(self, thing: T, name: str = "") -> T:
+        """Record the calls on it, and look at it around every call.
+
+        Args:
+            thing: a socket (epollkit's or the standard library's), an `Epoll`, `Poll`, selector or
+                `select.epoll`, another object with fileno(), or a descriptor's number.
+            name: what the pictures call it; by default its kind and a number.
+
+        Returns:
+            A stand-in to use in its place, which behaves as the thing. For a number the number
+            itself: it is looked at, but calls on it are not seen.
+
+        Raises:
+            ValueError: the name is taken, or the scope is closed.
+        """
+        if self.closed:
+            raise ValueError("the scope is closed")
+        target = unwatched(thing)
+        with self._lock:
+            if type(thing) is Watched and self._name_of(target) is not None:
+                return thing
+            kind = kind_of(target)
+            name = name or self._free_name(kind)
+            if name in self._names:
+                raise ValueError(f"{name!r} is watched already; give another name")
+            self._names.add(name)
+            if kind == "poll":  # it has calls and no descriptor
+                return cast("T", Watched(target, name, self))
+            self._things[name] = target
+            self._sources[name] = Source(name, kind)
+            number = number_of(target)
+            for flag, edges in self._edges.items():
+                with suppress(OSError, ValueError):  # a regular file; a closed one
+                    edges.register(number, flag | EventFlags.ET, data=name)
+            self._take_edges()  # what it is now is not news
+            for pending in self._pending.values():
+                pending.discard(name)
+        if isinstance(target, int):
+            return thing
+        return cast("T", Watched(target, name, self))
+
+    def probe(self, name: str, source: Any, mask: int) -> None:  # noqa: ANN401 - has a fileno()
+        """Watch a source with a set of the scope's own, which `wait` asks.
+
+        Args:
+            name: what the pictures call it: "LT", "ET".
+            source: what `watch` returned.
+            mask: EPOLL* bits.
+
+        Raises:
+            ValueError: the name is taken, or the source is not watched.
+            OSError: as `Epoll.register`.
+        """
+        with self._lock:
+            if name in self._registrations or name in self._own:
+                raise ValueError(f"{name!r} is a set already; give another name")
+            target = unwatched(source)
+            if self._name_of(target) is None:
+                raise ValueError(f"{source!r} is not watched: watch it first")
+            epoll = Epoll()
+            try:
+                epoll.register(target, mask)
+            except BaseException:
+                epoll.close()
+                raise
+            self._own[name] = epoll
+            self._registrations.register(name, target, mask)
+
+    # What is recorded.
+
+    def wait(self, *names: str) -> None:
+        """Ask the scope's own sets, all of them or these, what is ready: one tick."""
+        asked = {name: self._own[name] for name in names or self._own}
+
+        def ask() -> dict[str, Mark]:
+            marks = dict[str, Mark]()
+            for name, epoll in asked.items():
+                marks |= self._registrations.told(name, epoll.wait(0))
+            return marks
+
+        self._record(Call("", "wait", " ".join(names)), ask, lambda marks: ("", marks))
+
+    def rearm(self, *names: str) -> None:
+        """EPOLL_CTL_MOD with the same mask on the scope's own sets, all of them or these."""
+        asked = {name: self._own[name] for name in names or self._own}
+
+        def arm() -> dict[str, Mark]:
+            marks = dict[str, Mark]()
+            for name, epoll in asked.items():
+                for number in self._registrations.numbers(name):
+                    epoll.rearm(number)
+                marks |= self._registrations.rearmed(name)
+            return marks
+
+        self._record(Call("", "rearm", " ".join(names)), arm, lambda marks: ("", marks))
+
+    def call(self, function: Callable[..., T], *arguments: Any, **keywords: Any) -> T:  # noqa: ANN401
+        """Record what is not a method: `scope.call(select, [near], [], [], 0)`.
+
+        Returns:
+            What it returns; what it raises is recorded and raised.
+        """
+        name = getattr(function, "__name__", repr(function))
+        bare = tuple(map(unwatched, arguments))
+        return self._record(
+            Call("", name, describe_arguments(name, bare, keywords, self._name_of)),
+            lambda: function(*bare, **keywords),
+            lambda result: (describe_result(result, self._name_of), {}),
+        )
+
+    def note(self, text: str) -> None:
+        """A tick without a call: something else that happened, in words."""
+        self._record(Call("", text), lambda: None, lambda _result: ("", {}))
+
+    @contextmanager
+    def paused(self) -> Generator[None]:
+        """Record nothing while the block runs: for loops of many calls."""
+        with self._lock:
+            self._paused += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._paused -= 1
+
+    @property
+    def trace(self) -> Trace:
+        """What was recorded so far."""
+        with self._lock:
+            return Trace(
+                tuple(self._sources.values()),
+                self._registrations.probes,
+                tuple(self._ticks),
+                self._title,
+                self._dropped,
+            )
+
+    # How.
+
+    def perform(
+        self, watched: Watched, name: str, arguments: tuple[Any, ...], keywords: dict[str, Any]
+    ) -> Any:  # noqa: ANN401 - what the method returns
+        """Make a call on a stand-in and record it. The stand-ins call this."""
+        target, subject = unwatched(watched), name_of(watched)
+        bare = tuple(map(unwatched, arguments))
+
+        def read(result: Any) -> tuple[str, dict[str, Mark]]:  # noqa: ANN401 - as above
+            if not hasattr(target, "register"):
+                return describe_result(result, self._name_of), {}
+            with self._lock:
+                if name in ("wait", "poll", "select"):
+                    text = describe_events(events_of(result), self._name_of)
+                    return text, self._registrations.told(subject, result)
+                return "", self._registrations.after(subject, name, bare, keywords)
+
+        result = self._record(
+            Call(subject, name, describe_arguments(name, bare, keywords, self._name_of)),
+            lambda: getattr(target, name)(*bare, **keywords),
+            read,
+        )
+        return self._watched_result(name, result)
+
+    def _record(
+        self,
+        call: Call,
+        function: Callable[[], T],
+        read: Callable[[T], tuple[str, dict[str, Mark]]],
+    ) -> T:
+        """Make the call between two looks, and keep a tick of it."""
+        if self._paused or self.closed:
+            result = function()
+            read(result)  # registrations are remembered even so
+            return result
+        with self._lock:
+            before = look_at(self._things)
+        began = time.monotonic_ns()
+        try:
+            result = function()
+        except BaseException as raised:
+            number = raised.errno if isinstance(raised, OSError) else None
+            self._keep(replace(call, result=describe(raised), errno=number), began, before, {})
+            raise
+        text, marks = read(result)
+        self._keep(replace(call, result=text), began, before, marks)
+        return result
+
+    def _keep(
+        self, call: Call, began: int, before: dict[str, Look], marks: dict[str, Mark]
+    ) -> None:
+        ended = time.monotonic_ns()
+        if threading.get_ident() != self._thread:
+            call = replace(call, thread=threading.current_thread().name)
+        with self._lock:
+            if len(self._ticks) == self._capacity:
+                self._dropped += 1
+                return
+            self._take_edges()
+            arrivals, room = (frozenset(self._pending[flag]) for flag in self._edges)
+            for pending in self._pending.values():
+                pending.clear()
+            tick = Tick(
+                began - self._began,
+                ended - self._began,
+                call,
+                before,
+                look_at(self._things),
+                arrivals,
+                room,
+                marks,
+            )
+            self._ticks.append(tick)
+
+    def _take_edges(self) -> None:
+        for flag, edges in self._edges.items():
+            self._pending[flag] |= {event.data for event in edges.wait(0) if flag & event.flags}
+
+    def _watched_result(self, call: str, result: Any) -> Any:  # noqa: ANN401 - what a call gave
+        """Sockets that a call has made are watched, too."""
+        if result is None:
+            return None
+        if call in ("accept", "accept4", "try_accept"):
+            made, address = result
+            return self.watch(made, self._free_name("accepted")), address
+        if call == "accept_many":
+            return [self._watched_result("accept", each) for each in result]
+        if call in ("dup", "finish"):
+            return self.watch(result, self._free_name(call))
+        return result
+
+    def _name_of(self, thing: Any) -> str | None:  # noqa: ANN401 - anything
+        """The name under which it, or what has its number, is watched."""
+        for name, other in self._things.items():
+            if other is thing:
+                return name
+        if isinstance(thing, bool) or not (isinstance(thing, int) or hasattr(thing, "fileno")):
+            return None
+        number = number_of(thing)
+        found = (name for name, other in self._things.items() if number_of(other) == number != -1)
+        return next(found, None)
+
+    def _free_name(self, stem: str) -> str:
+        number = 1
+        while (name := stem if number == 1 else f"{stem} {number}") in self._names:
+            number += 1
+        return name
