@@ -200,6 +200,15 @@ class Lab:
         """While the block runs nothing is recorded: for loops of many calls."""
         return self._scope.paused() if self._scope else contextlib.nullcontext()
 
+    def call(self, function: Callable[..., T], *arguments: object) -> T:
+        """Make a call that is not a method of what is recorded, and record it: fcntl, select."""
+        return self._scope.call(function, *arguments) if self._scope else function(*arguments)
+
+    def note(self, text: str) -> None:
+        """Record what happened elsewhere, in words."""
+        if self._scope:
+            self._scope.note(text)
+
     # What it does with them.
 
     def ready(self, epoll: Epoll) -> EventFlags | list[EventFlags]:

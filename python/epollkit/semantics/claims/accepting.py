@@ -63,23 +63,26 @@ def accept_does_not_inherit_nonblocking(lab: Lab) -> None:
     notebook="01",
 )
 def accept4_sets_nonblock_in_one_call(lab: Lab) -> None:
-    """A process that any system call but accept4(2) kills takes a non-blocking connection.
+    """A process that any system call but accept4(2) kills takes a connection from the queue.
 
-    A second thing to do would be a second call: setblocking(False) afterwards does not survive.
+    With the flag that is all there is to do. To set O_NONBLOCK afterwards is another call.
     """
     setup = """
-import os, socket, epollkit
-listener = epollkit.create_server(("127.0.0.1", 0))
-clients = [epollkit.connect(listener.getsockname(), 5) for _ in range(4)]
-standard = socket.socket(fileno=os.dup(listener.fileno()))
+import socket
+libc = ctypes.CDLL(None)
+listener = socket.create_server(("127.0.0.1", 0))
+clients = [socket.create_connection(listener.getsockname()) for _ in range(4)]
+def accept():
+    number = libc.accept4(listener.fileno(), None, None, socket.SOCK_NONBLOCK)
+    if number < 0:
+        raise ConnectionError
+    return number
 """
     accepted, set_later = lab.fenced(
-        setup,
-        "lambda: listener.accept4(socket.SOCK_NONBLOCK), 'accept4'",
-        "lambda: standard._accept() and listener.setblocking(False), 'accept4'",
+        setup, "accept, 'accept4'", "lambda: os.set_blocking(accept(), False), 'accept4'"
     )
     lab.supports("only accept4(2) allowed, with SOCK_NONBLOCK", accepted, "done")
-    lab.shows("only accept4(2) allowed, setblocking(False) afterwards", set_later, "SIGSYS")
+    lab.shows("only accept4(2) allowed, O_NONBLOCK is set afterwards", set_later, "SIGSYS")
     listener = lab.listener()
     _call(lab, listener)
     server, _ = listener.accept4(SOCK_NONBLOCK)
@@ -132,13 +135,13 @@ def accepted_sockets_inherit_options(lab: Lab) -> None:
 def accept_takes_connections_in_order(lab: Lab) -> None:
     """Three clients connect, one after the other; then all are accepted."""
     listener = lab.listener()
-    clients = []
+    clients: list[object] = []
     for number in (1, 2, 3):
         clients.append(_call(lab, listener, f"client {number}").getsockname())
         lab.queued(listener, number)
     found = listener.accept_many()
     for server, _ in found:
-        lab.keep(server)
+        server.close()
     lab.supports("clients by their turn", [clients.index(peer) + 1 for _, peer in found], [1, 2, 3])
 
 
@@ -150,7 +153,7 @@ def accept_takes_connections_in_order(lab: Lab) -> None:
     notebook="01",
 )
 def accept_on_an_empty_queue_is_eagain(lab: Lab) -> None:
-    """accept before a client has come, after one came, and again."""
+    """A listener accepts before a client has come, after one came, and again."""
     listener = lab.listener()
     lab.supports("nobody came", lab.error(listener.accept), "EAGAIN")
     _call(lab, listener)
@@ -204,6 +207,7 @@ os.set_blocking(listener, False)
 client = socket.create_connection(socket.socket(fileno=os.dup(listener)).getsockname())
 """
     child = lab.child(_ACCEPT + script + _LIMIT + "accept()\nos.close(spare)\naccept()", listener)
+    lab.note(f"a child: accept gives {', '.join(child.stdout.split())}")
     lab.supports("accept", child.stdout.split(), ["EAGAIN", "EINTR", "EMFILE", "accepted"])
 
 
@@ -255,6 +259,7 @@ print(*socket.socket(fileno=accept()).getpeername())
 """
     child = lab.child(_ACCEPT + _LIMIT + script, listener)
     first, second, third, *peer = child.stdout.split()
+    lab.note(f"a child: accept gives {first}, {second}; it closes a descriptor: {third}")
     lab.shows("accept without a free descriptor", [first, second], ["EMFILE", "EMFILE"])
     lab.contradicts("and after one is closed", third, "accepted")
     same = tuple(peer) == tuple(map(str, client.getsockname()))
@@ -283,6 +288,7 @@ def emfile_is_reported_again(lab: Lab) -> None:
     lab.shows("a client came: LT", lab.ready(level), IN)
     lab.shows("a client came: ET", lab.ready(edge), IN)
     child = lab.child(_ACCEPT + _LIMIT + "accept()", listener)
+    lab.note(f"a child: accept gives {child.stdout.strip()}")
     lab.shows("accept", child.stdout.strip(), "EMFILE")
     lab.supports("after it: LT", lab.ready(level), IN)
     lab.supports("and again: LT", lab.ready(level), IN)

@@ -8,8 +8,13 @@ from epollkit import Socket, has_dualstack_ipv6
 from epollkit.semantics._lab import MUST_ARRIVE, Lab
 from epollkit.semantics._registry import Verdict, claim
 
-DOCUMENTATION: Final = "192.0.2.1"
+ANY: Final = "0.0.0.0"  # noqa: S104 - to bind it is what some claims are about
+FOREIGN: Final = "192.0.2.1"
 """An address that no machine has (RFC 5737)."""
+
+
+def _chosen(port: int) -> bool:
+    return port > 0
 
 
 @claim(
@@ -45,14 +50,14 @@ def client_may_bind(lab: Lab) -> None:
     notebook="01",
 )
 def port_zero_is_chosen_at_bind(lab: Lab) -> None:
-    """getsockname after each step, with and without IP_BIND_ADDRESS_NO_PORT.
+    """The name is asked for after each step, with and without IP_BIND_ADDRESS_NO_PORT.
 
     A port chosen at connect need only make the pair of addresses unique, so that more connections
     than there are ports can be made from one address.
     """
     listener = lab.listener()
     port = listener.getsockname()[1]
-    lab.supports("port after bind", port, lambda number: number > 0)
+    lab.supports("port after bind", port, _chosen)
     client = lab.socket("client", timeout=MUST_ARRIVE)
     client.setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
     client.bind((lab.address, 0))
@@ -60,7 +65,7 @@ def port_zero_is_chosen_at_bind(lab: Lab) -> None:
         "with IP_BIND_ADDRESS_NO_PORT, after bind", client.getsockname(), (lab.address, 0)
     )
     client.connect(listener.getsockname())
-    lab.shows("and after connect", client.getsockname()[1], lambda number: number > 0)
+    lab.shows("and after connect", client.getsockname()[1], _chosen)
 
 
 @claim(
@@ -71,22 +76,22 @@ def port_zero_is_chosen_at_bind(lab: Lab) -> None:
     notebook="01",
 )
 def unbound_port_is_chosen_at_connect_or_listen(lab: Lab) -> None:
-    """getsockname of a socket that was not bound: at first, after connect, after listen.
+    """The name of a socket that was not bound: at first, after connect, after listen.
 
     connect takes the address that the route to the peer starts from; listen takes all of them.
     """
     listener = lab.listener()
     client = lab.socket("client", timeout=MUST_ARRIVE)
-    lab.supports("at first", client.getsockname(), ("0.0.0.0", 0))
+    lab.supports("at first", client.getsockname(), (ANY, 0))
     client.connect(listener.getsockname())
     host, port = client.getsockname()
-    lab.supports("port after connect", port, lambda number: number > 0)
+    lab.supports("port after connect", port, _chosen)
     lab.shows("host after connect", host, "127.0.0.1")
     unbound = lab.socket("unbound listener")
     unbound.listen(1)
     host, port = unbound.getsockname()
-    lab.supports("port after listen", port, lambda number: number > 0)
-    lab.supports("host after listen", host, "0.0.0.0")
+    lab.supports("port after listen", port, _chosen)
+    lab.supports("host after listen", host, ANY)
 
 
 @claim(
@@ -102,10 +107,10 @@ def any_address_accepts_on_every_local_address(lab: Lab) -> None:
     The accepted socket has the address that its client asked for, not 0.0.0.0.
     """
     listener = lab.socket("listener")
-    listener.bind(("0.0.0.0", 0))
+    listener.bind((ANY, 0))
     listener.listen(8)
     port = listener.getsockname()[1]
-    lab.shows("the listener's own host", listener.getsockname()[0], "0.0.0.0")
+    lab.shows("the listener's own host", listener.getsockname()[0], ANY)
     for host in ("127.0.0.1", "127.1.2.3", lab.address):
         lab.socket(f"client of {host}", timeout=MUST_ARRIVE).connect((host, port))
         lab.readable(listener)
@@ -142,6 +147,8 @@ def ipv6_any_takes_ipv4_connections(lab: Lab) -> None:
     caller = lab.socket("caller of only IPv6", timeout=MUST_ARRIVE)
     refused = lab.error(caller.connect, (lab.address, only.getsockname()[1]))
     lab.contradicts("with IPV6_V6ONLY: connect", refused, "ECONNREFUSED")
+    late = lab.error(only.setsockopt, IPPROTO_IPV6, IPV6_V6ONLY, 0)
+    lab.shows("to change it after bind", late, "EINVAL")
 
 
 def _on_every_ipv6_address(lab: Lab, name: str, *, v6only: bool) -> Socket:
@@ -166,7 +173,7 @@ def bind_says_what_is_wrong(lab: Lab) -> None:
     lab.supports(
         "a port that is taken", lab.error(other.bind, listener.getsockname()), "EADDRINUSE"
     )
-    foreign = lab.error(other.bind, (DOCUMENTATION, 0))
+    foreign = lab.error(other.bind, (FOREIGN, 0))
     lab.supports("an address of another machine", foreign, "EADDRNOTAVAIL")
     lab.shows("after both a free one", lab.error(other.bind, (lab.address, 0)), "none")
     lab.supports("bound already", lab.error(other.bind, (lab.address, 0)), "EINVAL")

@@ -2,7 +2,7 @@
 
 import errno
 from socket import SOCK_DGRAM
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from epollkit import (
     EPOLLIN,
@@ -18,9 +18,6 @@ from epollkit import (
 from epollkit.semantics._lab import MUST_ARRIVE, Lab
 from epollkit.semantics._registry import Verdict, claim
 
-if TYPE_CHECKING:
-    from typing import Any
-
 IN, OUT, ERR, HUP, RDHUP = (
     EventFlags.IN,
     EventFlags.OUT,
@@ -31,11 +28,12 @@ IN, OUT, ERR, HUP, RDHUP = (
 ALL: Final = EPOLLIN | EPOLLOUT | EPOLLRDHUP
 
 
-def _nobody(lab: Lab) -> "Any":
+def _nobody(lab: Lab) -> tuple[str, int]:
     """An address where nobody listens, and that nobody else can take."""
     taken = lab.keep(Socket())
     taken.bind((lab.address, 0))
-    return taken.getsockname()
+    address: tuple[str, int] = taken.getsockname()
+    return address
 
 
 def _decided(lab: Lab, client: Socket | Connecting) -> None:
@@ -89,14 +87,18 @@ def nonblocking_connect_ends_writable(lab: Lab) -> None:
     """
     full, listener = lab.full_listener(), lab.listener()
     waiting, good, bad = lab.socket("waiting"), lab.socket("good"), lab.socket("bad")
-    lab.supports("connect", lab.error(good.connect, listener.getsockname()), "EINPROGRESS")
+    lab.supports(
+        "connect to a listener", lab.error(good.connect, listener.getsockname()), "EINPROGRESS"
+    )
     _decided(lab, good)
     lab.supports("accepted: epoll", lab.ready(lab.epoll("LT good", good, mask=ALL)), OUT)
-    lab.supports("connect", lab.error(bad.connect, _nobody(lab)), "EINPROGRESS")
+    lab.supports("connect to nobody", lab.error(bad.connect, _nobody(lab)), "EINPROGRESS")
     _decided(lab, bad)
     seen = lab.ready(lab.epoll("LT bad", bad, mask=ALL))
     lab.supports("refused: epoll", seen, IN | OUT | ERR | HUP | RDHUP)
-    lab.supports("connect", lab.error(waiting.connect, full.getsockname()), "EINPROGRESS")
+    lab.supports(
+        "connect to a full listener", lab.error(waiting.connect, full.getsockname()), "EINPROGRESS"
+    )
     lab.supports("no answer: epoll", lab.ready(lab.epoll("LT waiting", waiting, mask=ALL)), [])
 
 
@@ -159,7 +161,7 @@ def reading_so_error_clears_it(lab: Lab) -> None:
     notebook="02",
 )
 def connect_again_tells_the_outcome(lab: Lab) -> None:
-    """connect is repeated: under way, after success twice, and after a refusal.
+    """The call is repeated: under way, after success twice, and after a refusal.
 
     The call that learns of the success gets 0, later ones EISCONN. The call that learns of the
     failure takes the error with it; the next one would start a new attempt.
@@ -237,7 +239,7 @@ def writable_means_connected(lab: Lab) -> None:
     "connect on a UDP socket reaches the peer",
     topic="connect",
     verdict=Verdict.FALSE,
-    truth="it sends nothing and only notes the address; that nobody is there is told by a later call",
+    truth="it sends nothing and only notes the address; a later call tells that nobody is there",
     man="udp(7), connect(2)",
     notebook="02",
 )

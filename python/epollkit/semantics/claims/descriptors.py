@@ -1,7 +1,6 @@
 """Descriptors, and the open sockets behind them: dup, exec, close and shutdown."""
 
 import fcntl
-import os
 import subprocess
 import sys
 from socket import SHUT_WR
@@ -148,7 +147,7 @@ def close_of_a_duplicate_closes_the_connection(lab: Lab) -> None:
     notebook="01",
 )
 def shutdown_acts_on_all_descriptors(lab: Lab) -> None:
-    """shutdown through one of two descriptors, which both stay open."""
+    """One direction is shut down through one of two descriptors, which both stay open."""
     near, far = lab.tcp_pair()
     other = _dup(lab, near)
     near.shutdown(SHUT_WR)
@@ -165,7 +164,7 @@ def shutdown_acts_on_all_descriptors(lab: Lab) -> None:
     "Each duplicate of a socket receives all data",
     topic="descriptors",
     verdict=Verdict.FALSE,
-    truth="there is one receive queue: what one of them, or a child, has read is gone for the others",
+    truth="there is one receive queue: what one of them, or a child, has read is gone for all",
     man="dup(2), fork(2)",
     notebook="01",
 )

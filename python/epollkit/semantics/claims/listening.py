@@ -4,7 +4,7 @@ from pathlib import Path
 from socket import AF_UNIX, SOCK_DGRAM, SOMAXCONN
 from typing import Final
 
-from epollkit import EPOLLIN, EPOLLOUT, EPOLLRDHUP, EventFlags, TcpState
+from epollkit import EPOLLIN, EPOLLOUT, EPOLLRDHUP, EventFlags, Socket, TcpState
 from epollkit.semantics._lab import MUST_ARRIVE, Lab
 from epollkit.semantics._registry import Verdict, claim
 
@@ -15,6 +15,9 @@ IN, OUT, ERR, HUP, RDHUP = (
     EventFlags.HUP,
     EventFlags.RDHUP,
 )
+CLIENTS: Final = 4
+FORMER: Final = 128
+"""SOMAXCONN before Linux 5.4."""
 ALL: Final = EPOLLIN | EPOLLOUT | EPOLLRDHUP
 
 
@@ -33,7 +36,7 @@ def _somaxconn() -> int:
 )
 def somaxconn_is_128(lab: Lab) -> None:
     """net.core.somaxconn is read, and a listener asked what it got for SOMAXCONN."""
-    lab.contradicts("net.core.somaxconn", _somaxconn(), lambda number: number != 128)
+    lab.contradicts("net.core.somaxconn", _somaxconn(), lambda number: number != FORMER)
     listener = lab.listener(backlog=SOMAXCONN)
     least = min(SOMAXCONN, _somaxconn())
     lab.shows("backlog of listen(SOMAXCONN)", listener.tcp_info().sacked, least)
@@ -71,18 +74,18 @@ def backlog_is_the_number_of_waiting_connections(lab: Lab) -> None:
     The kernel calls the queue full when its length is greater than the backlog. A connection that
     does not fit stays in SYN_SENT: its SYN was thrown away.
     """
-    none = [_connected(lab, backlog=0)]
-    lab.supports("backlog 0 bounds them: of 4 clients connected", none[0], lambda count: count < 4)
-    lab.contradicts("backlog 0 admits", none[0], 1)
+    admitted = _connected(lab, backlog=0)
+    lab.supports("of 4 clients backlog 0 leaves out", CLIENTS - admitted, lambda count: count > 0)
+    lab.contradicts("backlog 0 admits", admitted, 1)
     lab.contradicts("backlog 2 admits", _connected(lab, backlog=2), 3)
 
 
 def _connected(lab: Lab, backlog: int) -> int:
     """How many of four clients, one after the other, are connected and nobody accepts."""
     listener = lab.listener(f"backlog {backlog}", backlog=backlog)
-    clients = []
-    for number in range(4):
-        client = lab.socket(f"client {number + 1}")
+    clients: list[Socket] = []
+    for number in range(CLIENTS):
+        client = lab.socket(f"client {number + 1} of {backlog}")
         lab.outcome(client.connect, listener.getsockname())
         if number <= backlog:
             lab.queued(listener, number + 1)
@@ -179,9 +182,7 @@ def unix_connect_to_a_full_backlog_is_einprogress(lab: Lab) -> None:
     notebook="01",
 )
 def any_socket_can_listen(lab: Lab) -> None:
-    """listen on a new TCP socket, on a listener, on UDP, on a connected socket, on an unbound
-    Unix one.
-    """
+    """A new TCP socket, a listener, a UDP, a connected and an unbound Unix socket try to listen."""
     fresh = lab.socket("fresh")
     lab.supports("a new TCP socket", lab.error(fresh.listen, 1), "none")
     lab.supports("one that listens already", lab.error(fresh.listen, 2), "none")

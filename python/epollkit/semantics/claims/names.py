@@ -6,7 +6,7 @@ import epollkit
 from epollkit.semantics._lab import Lab
 from epollkit.semantics._registry import Verdict, claim
 
-_SETUP: Final = "import epollkit; from socket import AF_INET"
+_SETUP: Final = "import socket"
 
 
 @claim(
@@ -23,15 +23,15 @@ def byte_order_needs_no_system_call(lab: Lab) -> None:
     known one, takes files, sockets, or both.
     """
     calls = {
-        "htonl": "epollkit.htonl(1)",
-        "htons": "epollkit.htons(1)",
-        "inet_pton": "epollkit.inet_pton(AF_INET, '192.0.2.1')",
-        "inet_ntop": "epollkit.inet_ntop(AF_INET, bytes(4))",
+        "htonl": "socket.htonl(1)",
+        "htons": "socket.htons(1)",
+        "inet_pton": "socket.inet_pton(socket.AF_INET, '192.0.2.1')",
+        "inet_ntop": "socket.inet_ntop(socket.AF_INET, bytes(4))",
     }
     *done, looked_up = lab.fenced(
         _SETUP,
         *(f"lambda: {call}" for call in calls.values()),
-        "lambda: epollkit.gethostbyname('localhost')",
+        "lambda: socket.gethostbyname('localhost')",
     )
     for name, outcome in zip(calls, done, strict=True):
         lab.supports(f"{name}, any system call forbidden", outcome, "done")
