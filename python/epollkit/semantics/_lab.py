@@ -129,17 +129,16 @@ class Lab:
 
     def listener(self, name: str = "listener", backlog: int = 8) -> Socket:
         """A TCP socket that listens on a free port of the lab's own address, non-blocking."""
-        listener = self.socket(name)
+        listener = self.keep(Socket())
         listener.bind((self.address, 0))
         listener.listen(backlog)
-        return listener
+        return self._watched(listener, name)
 
     def full_listener(self, name: str = "full") -> Socket:
         """A TCP listener that admits no more: backlog 0, and one connection waits."""
         listener = self.listener(name, backlog=0)
-        with self.pause():
-            self.socket("waiting", timeout=MUST_ARRIVE).connect(listener.getsockname())
-            self.queued(listener, 1)
+        self.keep(Socket(timeout=MUST_ARRIVE)).connect(listener.getsockname())
+        self.queued(listener, 1)
         return listener
 
     def tcp_pair(self, near: str = "near", far: str = "far") -> tuple[Socket, Socket]:
@@ -237,8 +236,7 @@ class Lab:
         Raises:
             WaitTimeout: they did not within `MUST_ARRIVE`.
         """
-        with self.pause():
-            self.wait_until(f"{count} queued", lambda: listener.tcp_info().unacked == count)
+        self.wait_until(f"{count} queued", lambda: listener.tcp_info().unacked == count)
 
     def edges(self, source: Socket) -> Epoll:
         """An edge-triggered set on it, whose first report has been taken. It is not recorded."""

@@ -19,7 +19,7 @@ from epollkit.semantics._registry import Verdict, claim
     "getsockopt(SO_RCVBUF) gives the size that was set",
     topic="creation",
     verdict=Verdict.FALSE,
-    truth="the kernel doubles it, for its own bookkeeping, and keeps it within limits, the greatest "
+    truth="the kernel doubles it, for its own bookkeeping, and keeps it within limits, at most "
     "twice net.core.rmem_max; setsockopt says nothing of it",
     man="socket(7)",
     notebook="01",
