@@ -328,12 +328,12 @@ class Lab:
             check=False,
         )
 
-    def fenced(self, setup: str, *trials: str) -> list[str]:
+    def fenced(self, setup: str, *trials: tuple[str, ...]) -> list[str]:
         """Try Python calls in processes that may make only some system calls.
 
         Args:
             setup: code that runs first, freely: imports.
-            trials: arguments of `_fence.trial` as text: "lambda: call(), 'socket'".
+            trials: each a call, and the names of the system calls that it may make.
 
         Returns:
             For each trial "done", or "SIGSYS" if it made another system call.
@@ -342,10 +342,15 @@ class Lab:
             NotShownHere: no seccomp(2), or a machine whose system call numbers are not known.
         """
         self.needs(os.uname().machine in _fence.NUMBERS, "x86-64 or arm64")
-        lines = [f"print(trial({each}), flush=True)" for each in ("lambda: 0", *trials)]
+        lines = [
+            f"print(trial(lambda: {call}, *{allowed}), flush=True)"
+            for call, *allowed in (("None",), *trials)
+        ]
         child = self.child("\n".join([inspect.getsource(_fence), setup, *lines]))
         able, *results = child.stdout.split() or ["failed"]
         self.needs(able == "done", "seccomp(2)")
+        for (call, *allowed), result in zip(trials, results, strict=True):
+            self.note(f"only {' '.join(allowed) or 'nothing'} allowed: {call}: {result}")
         return results
 
 

@@ -79,7 +79,7 @@ def accept():
     return number
 """
     accepted, set_later = lab.fenced(
-        setup, "accept, 'accept4'", "lambda: os.set_blocking(accept(), False), 'accept4'"
+        setup, ("accept()", "accept4"), ("os.set_blocking(accept(), False)", "accept4")
     )
     lab.supports("only accept4(2) allowed, with SOCK_NONBLOCK", accepted, "done")
     lab.shows("only accept4(2) allowed, O_NONBLOCK is set afterwards", set_later, "SIGSYS")

@@ -41,6 +41,7 @@ def nonblocking_mode_is_shared(lab: Lab) -> None:
         "the duplicate is put into blocking mode: the first", "O_NONBLOCK" in lab.flags(near), False
     )
     lab.child("import os, sys; os.set_blocking(int(sys.argv[1]), False)", near)
+    lab.note("a child sets O_NONBLOCK")
     lab.supports("a child goes back: the first", "O_NONBLOCK" in lab.flags(near), True)
     lab.supports("a child goes back: the duplicate", lab.flags(other), ["O_NONBLOCK"])
     lab.shows("the far end, another open file", lab.flags(far), ["O_NONBLOCK", "FD_CLOEXEC"])
@@ -105,6 +106,7 @@ for number in map(int, sys.argv[1:]):
         timeout=MUST_ARRIVE,
         check=True,
     ).stdout.split()
+    lab.note(f"a program finds one {seen[0]}, the other {seen[1]}")
     lab.supports("without FD_CLOEXEC", seen[0], "open")
     lab.contradicts("with FD_CLOEXEC", seen[1], "closed")
 
@@ -127,6 +129,7 @@ def close_of_a_duplicate_closes_the_connection(lab: Lab) -> None:
     epoll = lab.epoll("LT far", far, mask=ALL)
     near.close()
     lab.child("", other)
+    lab.note("a child that inherited the duplicate has ended")
     other.send(b"open")
     lab.arrived(far, 4)
     lab.contradicts(
@@ -176,6 +179,7 @@ def each_duplicate_receives_all(lab: Lab) -> None:
     lab.arrived(near, 12)
     lab.shows("the duplicate reads", other.recv(4), b"one ")
     child = lab.child("import os, sys; print(os.read(int(sys.argv[1]), 4).decode(), end='')", near)
+    lab.note(f"a child reads {len(child.stdout)}")
     lab.contradicts("then a child reads", child.stdout, "two ")
     lab.contradicts("then the first reads", near.recv(12), b"six.")
 
@@ -199,9 +203,11 @@ def exit_ends_inherited_connections(lab: Lab) -> None:
     code = "import os, sys; number = int(sys.argv[1]); os.set_blocking(number, True); "
     code += "os.read(number, 1); os.write(number, b'child')"
     child = lab.thread(lambda: lab.child(code, handed, kept))
+    lab.note("a child has inherited both")
     handed.close()
     handed_far.send(b"?")
     lab.shows("the child's exit code", child.result(MUST_ARRIVE).returncode, 0)
+    lab.note("the child has answered and ended")
     lab.arrived(handed_far, 5)
     lab.shows("the parent closed it, the child lived: recv", handed_far.recv(5), b"child")
     lab.readable(handed_far)

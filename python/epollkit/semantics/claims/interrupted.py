@@ -41,14 +41,15 @@ def interrupted_connect_may_be_called_again(lab: Lab) -> None:
     at the same address connects to the client. (Python calls poll after EINTR, not connect.)
     """
     listener, other = lab.socket("listener"), lab.socket("other side")
-    for each in (listener, other):
-        each.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
-    listener.bind((lab.address, 0))
-    host, port = address = listener.getsockname()
-    other.bind(address)
-    listener.listen(0)
-    lab.socket("in the queue", timeout=MUST_ARRIVE).connect(address)
-    lab.queued(listener, 1)
+    with lab.pause():
+        for each in (listener, other):
+            each.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+        listener.bind((lab.address, 0))
+        host, port = address = listener.getsockname()
+        other.bind(address)
+        listener.listen(0)
+        lab.socket("", timeout=MUST_ARRIVE).connect(address)
+        lab.queued(listener, 1)
     client = lab.socket("client", timeout=None)
     raw = pack("=H", AF_INET) + pack("!H", port) + inet_aton(host) + bytes(8)
     child = lab.child(_INTERRUPTED.format(address=raw.hex()), client)
@@ -82,7 +83,7 @@ def blocking_connect_has_no_timeout(lab: Lab) -> None:
     `epollkit.connect` does: one deadline for the name and all addresses.
     """
     full = lab.full_listener()
-    client = lab.keep(socket.socket())
+    client = lab.keep(socket.socket(), "client")
     client.setsockopt(SOL_SOCKET, SO_SNDTIMEO, pack("ll", 0, int(LIMIT * 1e6)))
     began = monotonic()
     lab.contradicts("connect", lab.error(client.connect, full.getsockname()), "EINPROGRESS")

@@ -30,8 +30,8 @@ def byte_order_needs_no_system_call(lab: Lab) -> None:
     }
     *done, looked_up = lab.fenced(
         _SETUP,
-        *(f"lambda: {call}" for call in calls.values()),
-        "lambda: socket.gethostbyname('localhost')",
+        *((call,) for call in calls.values()),
+        ("socket.gethostbyname('localhost')",),
     )
     for name, outcome in zip(calls, done, strict=True):
         lab.supports(f"{name}, any system call forbidden", outcome, "done")
@@ -82,6 +82,8 @@ def gethostbyname_is_not_thread_safe(lab: Lab) -> None:
     """
     child = lab.child(_LOOKUPS)
     old, new = (line.split() for line in child.stdout.splitlines())
+    lab.note(f"a child: gethostbyname, twice, and both results: {', '.join(old)}")
+    lab.note(f"a child: getaddrinfo, twice, and both results: {', '.join(new)}")
     lab.supports("gethostbyname, twice: the results", old, ["192.0.2.2", "192.0.2.2"])
     lab.supports("getaddrinfo, twice: the results", new, ["192.0.2.1", "192.0.2.2"])
     names = ("192.0.2.1", "192.0.2.2")
