@@ -350,7 +350,7 @@ class Lab:
         able, *results = child.stdout.split() or ["failed"]
         self.needs(able == "done", "seccomp(2)")
         for (call, *allowed), result in zip(trials, results, strict=True):
-            self.note(f"only {' '.join(allowed) or 'nothing'} allowed: {call}: {result}")
+            self.note(f"{' '.join(allowed) or 'no call'} allowed: {call}: {result}")
         return results
 
 

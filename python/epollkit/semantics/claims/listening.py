@@ -108,8 +108,8 @@ def full_backlog_refuses_connections(lab: Lab) -> None:
     """A client calls a listener that admits no more.
 
     No answer comes, so nothing is decided: no event, no error, and the SYN is sent again after a
-    second. tcp_syn_linear_timeouts (Linux 6.5) makes that a second each for the first four times;
-    before, the time was doubled each time: after 1, 3, 7 s.
+    second, and so on: at 1, 2, 3, 4, 5, 7, 11 s. Before tcp_syn_linear_timeouts (Linux 6.5) each
+    wait was twice as long as the one before: 1, 3, 7 s.
     """
     listener = lab.full_listener()
     client = lab.socket("client")

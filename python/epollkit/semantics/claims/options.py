@@ -76,7 +76,8 @@ def window_scale_is_fixed_at_connect(lab: Lab) -> None:
     "setsockopt ignores options that a socket does not have",
     topic="creation",
     verdict=Verdict.FALSE,
-    truth="it fails with ENOPROTOOPT, or with EOPNOTSUPP where the level is another protocol's",
+    truth="it fails with ENOPROTOOPT, or where there is no such level with EOPNOTSUPP, which "
+    "Linux also calls ENOTSUP",
     man="setsockopt(2)",
     notebook="01",
 )
@@ -86,8 +87,10 @@ def unknown_options_are_ignored(lab: Lab) -> None:
     lab.contradicts("option 9999", lab.error(tcp.setsockopt, SOL_SOCKET, 9999, 1), "ENOPROTOOPT")
     udp = lab.socket("udp", kind=SOCK_DGRAM)
     lab.contradicts(
-        "IPPROTO_TCP on UDP", lab.error(udp.setsockopt, IPPROTO_TCP, TCP_NODELAY, 1), "ENOPROTOOPT"
+        "TCP_NODELAY on a UDP socket",
+        lab.error(udp.setsockopt, IPPROTO_TCP, TCP_NODELAY, 1),
+        "ENOPROTOOPT",
     )
     unix = lab.socket("unix", AF_UNIX)
     seen = lab.error(unix.setsockopt, IPPROTO_TCP, TCP_NODELAY, 1)
-    lab.contradicts("IPPROTO_TCP on a Unix socket", seen, "ENOTSUP")
+    lab.contradicts("TCP_NODELAY on a Unix socket", seen, "ENOTSUP")
