@@ -1,4 +1,4 @@
-"""The command line: `epollkit demo`, `doctor`, `serve`, `completion`.
+"""The command line: `epollkit demo`, `doctor`, `semantics`, `serve`, `completion`.
 
 A subcommand is a module with `add_to(subparsers)`, which declares it and sets `run`, a function of
 the parsed arguments and an `Output` that returns an `ExitCode`. This module does the rest:
@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import epollkit
 from epollkit._errors import EpollkitError
-from epollkit.cli import completion, demo, doctor, serve
+from epollkit.cli import completion, demo, doctor, semantics, serve
 from epollkit.cli._output import ExitCode, Failure, Output, describe
 
 __all__ = ["main"]
@@ -26,6 +26,7 @@ examples:
   epollkit demo                          a tour of this machine, in a few seconds
   epollkit demo localhost:7 --clients 50 the same against an echo server of yours
   epollkit doctor                        what this machine allows
+  epollkit semantics                     what is claimed about epoll, and what is true
   epollkit serve echo -l 127.0.0.1:7000  a native echo server, until Ctrl-C
   epollkit completion bash               tab completion for this shell
 
@@ -70,7 +71,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="show the version and exit",
     )
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for module in (demo, doctor, serve, completion):
+    for module in (demo, doctor, semantics, serve, completion):
         module.add_to(subparsers)
     return parser
 

@@ -104,6 +104,11 @@ class Output:
             return True
         return False
 
+    @property
+    def width(self) -> int:
+        """Columns of stdout: the terminal's, what COLUMNS says, or 80."""
+        return self._console(sys.stdout).width
+
     @contextlib.contextmanager
     def progress(self, title: str, total: float | None) -> Generator[Callable[[float, str], None]]:
         """A progress bar on stderr while the block runs; none unless that is a terminal.

@@ -4,7 +4,9 @@
 Jupyter, as JSON, and as a trace for Chrome and Perfetto.
 """
 
+from epollkit.scope._extension import load_ipython_extension, unload_ipython_extension
 from epollkit.scope._scope import Scope
+from epollkit.scope._text import legend
 from epollkit.scope._trace import Call, Look, Mark, MarkKind, Mistake, Probe, Source, Tick, Trace
 
 __all__ = [
@@ -18,4 +20,7 @@ __all__ = [
     "Source",
     "Tick",
     "Trace",
+    "legend",
+    "load_ipython_extension",
+    "unload_ipython_extension",
 ]

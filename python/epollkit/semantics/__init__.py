@@ -17,6 +17,7 @@ from epollkit.semantics import claims
 from epollkit.semantics._lab import Lab
 from epollkit.semantics._outcome import Bearing, Finding, NotShownHere, Outcome
 from epollkit.semantics._registry import CLAIMS, TOPICS, Claim, Verdict
+from epollkit.semantics._report import Report, as_data, link, verdict_in_words
 from epollkit.semantics._run import run, run_all, select_claims
 
 __all__ = [
@@ -28,10 +29,14 @@ __all__ = [
     "Lab",
     "NotShownHere",
     "Outcome",
+    "Report",
     "Verdict",
+    "as_data",
+    "link",
     "run",
     "run_all",
     "select_claims",
+    "verdict_in_words",
 ]
 
 for _module in pkgutil.iter_modules(claims.__path__):

@@ -84,6 +84,11 @@ class Outcome:
         return self.verdict is self.claim.verdict and not self.surprises
 
     @property
+    def told(self) -> str:
+        """The evidence, or why there is none: one line."""
+        return self.problem or self.evidence
+
+    @property
     def evidence(self) -> str:
         """The findings that bear on the claim, in one line; all of them if none does."""
         bearing = [found for found in self.findings if found.bearing is not Bearing.NEITHER]

@@ -1,11 +1,12 @@
 """Perform experiments."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from epollkit.semantics._lab import Lab
 from epollkit.semantics._outcome import NotShownHere, Outcome
 from epollkit.semantics._registry import CLAIMS, TOPICS, Claim
+from epollkit.semantics._report import Report
 
 __all__ = ["run", "run_all", "select_claims"]
 
@@ -41,7 +42,9 @@ def run(claim: Claim | str, *, record: bool = False, address: str = "") -> Outco
         ValueError: there is no such claim.
     """
     if isinstance(claim, str):
-        (claim,) = select_claims(claim) if claim in CLAIMS else select_claims([claim])[:1]
+        if claim not in CLAIMS:
+            raise ValueError(f"no claim {claim!r}; `epollkit semantics` lists them")
+        claim = CLAIMS[claim]
     scope = None
     if record:
         from epollkit.scope import Scope  # noqa: PLC0415 - only recordings need it
@@ -64,12 +67,18 @@ def run(claim: Claim | str, *, record: bool = False, address: str = "") -> Outco
     return Outcome(claim, tuple(lab.findings), elapsed, problem, broken, trace)
 
 
-def run_all(
-    claims: Iterable[Claim], tell: Callable[[Outcome], None] = lambda _outcome: None
-) -> list[Outcome]:
-    """Perform several, one after the other, and tell of each as it ends."""
-    outcomes = list[Outcome]()
-    for claim in claims:
-        outcomes.append(run(claim))
-        tell(outcomes[-1])
-    return outcomes
+def run_all(only: str | Iterable[str] = (), *, notebook: str = "") -> Report:
+    """Perform several experiments, one after the other.
+
+    Args:
+        only: topics or names of claims; by default all.
+        notebook: only the claims that this notebook shows, "04" say.
+
+    Returns:
+        What they found. It shows itself as a table.
+
+    Raises:
+        ValueError: neither a topic nor a claim is called so.
+    """
+    claims = select_claims(only)
+    return Report(tuple(run(each) for each in claims if notebook in ("", each.notebook)))

@@ -5,20 +5,22 @@
 #    source ~/.local/share/bash_completion/epollkit
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_epollkit_subparsers=(demo doctor serve completion)
+_shtab_epollkit_subparsers=(demo doctor semantics serve completion)
 
 _shtab_epollkit_demo_option_strings=(-h --help --clients --seconds --message-size --seed --json --quiet --no-color)
 _shtab_epollkit_doctor_option_strings=(-h --help --check --json --quiet --no-color)
+_shtab_epollkit_semantics_option_strings=(-h --help --only --json --quiet --no-color)
 _shtab_epollkit_serve_option_strings=(-h --help -l --listen --unix --trigger --max-connections --json --quiet --no-color)
 _shtab_epollkit_completion_option_strings=(-h --help --json --quiet --no-color)
 _shtab_epollkit_option_strings=(-h --help --version)
 
 
 
+_shtab_epollkit_semantics_pos_0_choices=(explain)
 _shtab_epollkit_serve_pos_0_choices=(echo discard chargen)
 _shtab_epollkit_serve___trigger_choices=(edge level)
 _shtab_epollkit_completion_pos_0_choices=(bash fish tcsh zsh)
-_shtab_epollkit_pos_0_choices=(demo doctor serve completion)
+_shtab_epollkit_pos_0_choices=(demo doctor semantics serve completion)
 
 _shtab_epollkit_demo__h_nargs=0
 _shtab_epollkit_demo___help_nargs=0
@@ -31,6 +33,11 @@ _shtab_epollkit_doctor___check_nargs=0
 _shtab_epollkit_doctor___json_nargs=0
 _shtab_epollkit_doctor___quiet_nargs=0
 _shtab_epollkit_doctor___no_color_nargs=0
+_shtab_epollkit_semantics__h_nargs=0
+_shtab_epollkit_semantics___help_nargs=0
+_shtab_epollkit_semantics___json_nargs=0
+_shtab_epollkit_semantics___quiet_nargs=0
+_shtab_epollkit_semantics___no_color_nargs=0
 _shtab_epollkit_serve__h_nargs=0
 _shtab_epollkit_serve___help_nargs=0
 _shtab_epollkit_serve___json_nargs=0

@@ -50,8 +50,8 @@ function _shtab_epollkit_using
   test "$_shtab_epollkit_cmdpath" = "$argv"
 end
 
-set -g _shtab_epollkit_commands demo doctor serve completion
-set -g _shtab_epollkit_opts_with_value --clients --listen --max-connections --message-size --seconds --seed --trigger --unix -l
+set -g _shtab_epollkit_commands demo doctor semantics serve completion
+set -g _shtab_epollkit_opts_with_value --clients --listen --max-connections --message-size --only --seconds --seed --trigger --unix -l
 
 complete -c epollkit -e
 complete -c epollkit -f
@@ -73,6 +73,13 @@ complete -c epollkit -n '_shtab_epollkit_using doctor' -l check -d 'exit with 1 
 complete -c epollkit -n '_shtab_epollkit_using doctor' -l json -d 'one JSON object, with "schema": 1'
 complete -c epollkit -n '_shtab_epollkit_using doctor' -l quiet -d 'print errors only; see the exit code'
 complete -c epollkit -n '_shtab_epollkit_using doctor' -l no-color -d 'no colours, as with NO_COLOR in the environment'
+complete -c epollkit -n '_shtab_epollkit_using; and test $_shtab_epollkit_npos -eq 0' -a semantics -d 'Decide what people claim about sockets, select, poll and epoll, each claim'
+complete -c epollkit -n '_shtab_epollkit_using semantics' -s h -l help -d 'show this help message and exit'
+complete -c epollkit -n '_shtab_epollkit_using semantics' -l only -x -d 'only this topic, or this claim; may be repeated'
+complete -c epollkit -n '_shtab_epollkit_using semantics' -l json -d 'one JSON object, with "schema": 1'
+complete -c epollkit -n '_shtab_epollkit_using semantics' -l quiet -d 'print errors only; see the exit code'
+complete -c epollkit -n '_shtab_epollkit_using semantics' -l no-color -d 'no colours, as with NO_COLOR in the environment'
+complete -c epollkit -n '_shtab_epollkit_using semantics; and test $_shtab_epollkit_npos -eq 0' -ka "explain" -d 'show one in full'
 complete -c epollkit -n '_shtab_epollkit_using; and test $_shtab_epollkit_npos -eq 0' -a serve -d 'Run a native server until Ctrl-C, then print what it counted.'
 complete -c epollkit -n '_shtab_epollkit_using serve' -s h -l help -d 'show this help message and exit'
 complete -c epollkit -n '_shtab_epollkit_using serve' -s l -l listen -x -d 'where to listen (default: a free port of 127.0.0.1)'

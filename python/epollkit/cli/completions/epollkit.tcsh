@@ -9,10 +9,11 @@
 
 complete epollkit \
         'c/--trigger=/(edge level)/' \
-        'c/--/(check clients help json listen max-connections message-size no-color quiet seconds seed trigger unix version)/' \
+        'c/--/(check clients help json listen max-connections message-size no-color only quiet seconds seed trigger unix version)/' \
         'c/-/(- h l)/' \
         'n/--trigger/(edge level)/' \
-        'p/1/(demo doctor serve completion)/' \
+        'p/1/(demo doctor semantics serve completion)/' \
+        'n/semantics/(explain)/' \
         'n/serve/(echo discard chargen)/' \
         'n/completion/(bash fish tcsh zsh)/' \
         'p/*/()/'

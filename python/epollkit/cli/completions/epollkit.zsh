@@ -13,6 +13,7 @@ _shtab_epollkit_commands() {
     completion:'Print a script that teaches a shell to complete this command.'
     demo:'Connect many clients to an echo server, measure, and show what epoll'"'"'s'
     doctor:'Show the limits that sockets run into on this machine, and how to raise them.'
+    semantics:'Decide what people claim about sockets, select, poll and epoll, each claim'
     serve:'Run a native server until Ctrl-C, then print what it counted.'
   )
   _describe 'epollkit commands' _commands
@@ -63,6 +64,19 @@ _shtab_epollkit_doctor_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_epollkit_doctor_defaults_added=0
 
+_shtab_epollkit_semantics_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "*--only[only this topic, or this claim\; may be repeated]:TOPIC|NAME:"
+  "--json[one JSON object, with \"schema\"\: 1]"
+  "--quiet[print errors only\; see the exit code]"
+  "--no-color[no colours, as with NO_COLOR in the environment]"
+  ":show one in full:(explain)"
+  ":the claim to explain:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_epollkit_semantics_defaults_added=0
+
 _shtab_epollkit_serve_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   {-l,--listen}"[where to listen (default\: a free port of 127.0.0.1)]:HOST:PORT:"
@@ -100,6 +114,7 @@ _shtab_epollkit() {
         completion) _arguments -C -s $_shtab_epollkit_completion_options ;;
         demo) _arguments -C -s $_shtab_epollkit_demo_options ;;
         doctor) _arguments -C -s $_shtab_epollkit_doctor_options ;;
+        semantics) _arguments -C -s $_shtab_epollkit_semantics_options ;;
         serve) _arguments -C -s $_shtab_epollkit_serve_options ;;
       esac
   esac

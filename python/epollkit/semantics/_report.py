@@ -1,0 +1,130 @@
+"""`Report`: the outcomes of several experiments, as a table in a terminal and in Jupyter."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Final
+
+from epollkit.semantics._outcome import Outcome
+
+__all__ = ["Report", "as_data", "link", "verdict_in_words"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What several experiments found. A sequence of outcomes that shows itself as a table."""
+
+    outcomes: tuple[Outcome, ...]
+
+    def __iter__(self) -> Iterator[Outcome]:
+        return iter(self.outcomes)
+
+    def __len__(self) -> int:
+        return len(self.outcomes)
+
+    def __getitem__(self, name: str) -> Outcome:
+        """The outcome of the claim of this name.
+
+        Raises:
+            KeyError: it was not among them.
+        """
+        for outcome in self.outcomes:
+            if outcome.claim.name == name:
+                return outcome
+        raise KeyError(name)
+
+    @property
+    def as_expected(self) -> bool:
+        """Every verdict and every finding is what Linux 6.18 gave; not shown here is not unlike."""
+        return not self.unexpected
+
+    @property
+    def unexpected(self) -> tuple[Outcome, ...]:
+        """The outcomes that are otherwise than on Linux 6.18, and the experiments that failed."""
+        return tuple(
+            each for each in self if each.broken or (not each.problem and not each.as_expected)
+        )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many of each verdict; "not shown" for those without one."""
+        return dict(Counter(verdict_in_words(each) for each in self))
+
+    def __str__(self) -> str:
+        width = max((len(verdict_in_words(each)) for each in self), default=0)
+        lines = list[str]()
+        for each in self:
+            lines.append(f"{verdict_in_words(each):{width}}  {each.claim.text}")
+            lines += [f"{'':{width}}  {line}" for line in (each.claim.truth, each.told) if line]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """A table; the name is what `run` and `epollkit semantics explain` take."""
+        head = "".join(f"<th style='text-align:left'>{each}</th>" for each in _HEADINGS)
+        rows = "".join(_row(each) for each in self)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+_HEADINGS: Final = ("claim", "verdict", "seen", "man page")
+
+
+def _row(outcome: Outcome) -> str:
+    claim = outcome.claim
+    truth = f"<br><i>{escape(claim.truth)}</i>" if claim.truth else ""
+    pages = ", ".join(f"<a href='{link(page)}'>{escape(page)}</a>" for page in claim.man)
+    cells: list[str] = [
+        f"<b>{escape(claim.text)}</b>{truth}<br><code>{claim.name}</code>",
+        escape(verdict_in_words(outcome)),
+        escape(outcome.told),
+        pages,
+    ]
+    drawn = "".join(f"<td style='text-align:left;vertical-align:top'>{cell}</td>" for cell in cells)
+    return f"<tr>{drawn}</tr>"
+
+
+def verdict_in_words(outcome: Outcome) -> str:
+    """The verdict, and the expected one where it is another."""
+    if outcome.verdict is None:
+        return "failed" if outcome.broken else "not shown"
+    if outcome.verdict is outcome.claim.verdict:
+        return outcome.verdict.value
+    return f"{outcome.verdict.value} (Linux 6.18: {outcome.claim.verdict.value})"
+
+
+def link(page: str) -> str:
+    """Where to read a page: "epoll(7)" or "RFC 9293"."""
+    if found := re.fullmatch(r"(\w+)\((\d)\)", page):
+        name, section = found.groups()
+        return f"https://man7.org/linux/man-pages/man{section}/{name}.{section}.html"
+    if found := re.fullmatch(r"RFC (\d+)", page):
+        return f"https://www.rfc-editor.org/rfc/rfc{found[1]}"
+    raise ValueError(f"{page!r} is neither a man page, name(section), nor an RFC")
+
+
+def as_data(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as plain data, for JSON."""
+    claim = outcome.claim
+    return {
+        "name": claim.name,
+        "topic": claim.topic,
+        "claim": claim.text,
+        "verdict": None if outcome.verdict is None else outcome.verdict.value,
+        "verdict_on_linux_6_18": claim.verdict.value,
+        "as_expected": outcome.as_expected,
+        "truth": claim.truth,
+        "findings": [
+            {
+                "looked_at": finding.text,
+                "seen": finding.seen,
+                "bearing": finding.bearing.value,
+                "as_expected": finding.as_expected,
+            }
+            for finding in outcome.findings
+        ],
+        "problem": outcome.problem,
+        "man": list(claim.man),
+        "notebook": claim.notebook,
+        "seconds": outcome.elapsed,
+    }
