@@ -298,6 +298,20 @@ class Lab:
                 self.readable(source)
                 size -= len(source.recv(size))
 
+    def read_until(self, source: Socket, condition: Callable[[], T]) -> T:
+        """Receive a little at a time until the condition holds. Not recorded.
+
+        Returns:
+            What made it hold.
+        """
+
+        def read() -> T:
+            source.try_recv(1024)
+            return condition()
+
+        with self.pause():
+            return self.wait_until("what reading should bring about", read)
+
     def edges(self, source: Socket) -> Epoll:
         """An edge-triggered set on it, whose first report has been taken. It is not recorded."""
         edges = Epoll()
@@ -323,8 +337,11 @@ class Lab:
         result = self.outcome(call, *arguments)
         return describe(result) if isinstance(result, BaseException) else "none"
 
-    def wait_until(self, what: str, condition: Callable[[], object]) -> None:
+    def wait_until(self, what: str, condition: Callable[[], T]) -> T:
         """Let others run until the condition holds.
+
+        Returns:
+            What made it hold.
 
         Raises:
             WaitTimeout: it did not within `MUST_ARRIVE`.
@@ -334,6 +351,7 @@ class Lab:
             if time.monotonic() > deadline:
                 raise WaitTimeout(what, seen, MUST_ARRIVE)
             os.sched_yield()
+        return seen
 
     def thread(self, function: Callable[[], T]) -> Future[T]:
         """Run it in a thread of its own, which is asleep in a system call, or over, on return.
