@@ -37,14 +37,12 @@ def add_to(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "semantics",
         help="what is claimed about sockets and epoll, and what is true",
-        description="Decide what people claim about sockets, select, poll and epoll: each claim by\n"
-        "an experiment on this kernel.",
+        description="Decide what people claim about sockets, select, poll and epoll, each claim\n"
+        "by an experiment on this kernel.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "action", nargs="?", choices=["explain"], help="show one experiment in full"
-    )
+    parser.add_argument("action", nargs="?", choices=["explain"], help="show one in full")
     parser.add_argument("name", nargs="?", metavar="NAME", help="the claim to explain")
     parser.add_argument(
         "--only",

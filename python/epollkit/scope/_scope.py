@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self, TypeVar, cast
 
 from epollkit._epollkit import Epoll
@@ -58,8 +59,12 @@ class Scope:
         capacity: ticks that are kept; later ones are counted in `Trace.dropped`.
 
     What is watched belongs to the experiment: leaving the scope closes its own sets only, and what
-    was recorded stays. Calls from several threads are recorded in the order in which they end.
+    was recorded stays. An exception that leaves it takes the picture along as a note, so that the
+    report of a failed test shows what happened. Calls from several threads are recorded in the
+    order in which they end.
     """
+
+    __module__ = "epollkit"
 
     def __init__(self, title: str = "", *, capacity: int = 10_000) -> None:
         if capacity < 1:
@@ -84,7 +89,9 @@ class Scope:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_exception: object) -> None:
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if error is not None and self._ticks:
+            error.add_note(f"{self.trace}")  # tracebacks and pytest's reports show it
         self.close()
 
     def close(self) -> None:
@@ -121,7 +128,7 @@ class Scope:
             if type(thing) is Watched and self._name_of(target) is not None:
                 return thing
             kind = kind_of(target)
-            name = name or self._free_name(kind)
+            name = name or self.free_name(kind)
             if name in self._names:
                 raise ValueError(f"{name!r} is watched already; give another name")
             self._names.add(name)
@@ -205,7 +212,7 @@ class Scope:
         bare = tuple(map(unwatched, arguments))
         return self._record(
             Call("", name, describe_arguments(name, bare, keywords, self._name_of)),
-            lambda: function(*bare, **keywords),
+            partial(function, *bare, **keywords),
             lambda result: (describe_result(result, self._name_of), {}),
         )
 
@@ -242,6 +249,7 @@ class Scope:
         self, watched: Watched, name: str, arguments: tuple[Any, ...], keywords: dict[str, Any]
     ) -> Any:  # noqa: ANN401 - what the method returns
         """Make a call on a stand-in and record it. The stand-ins call this."""
+        __tracebackhide__ = True
         target, subject = unwatched(watched), name_of(watched)
         bare = tuple(map(unwatched, arguments))
 
@@ -256,7 +264,7 @@ class Scope:
 
         result = self._record(
             Call(subject, name, describe_arguments(name, bare, keywords, self._name_of)),
-            lambda: getattr(target, name)(*bare, **keywords),
+            partial(getattr(target, name), *bare, **keywords),
             read,
         )
         return self._watched_result(name, result)
@@ -268,6 +276,7 @@ class Scope:
         read: Callable[[T], tuple[str, dict[str, Mark]]],
     ) -> T:
         """Make the call between two looks, and keep a tick of it."""
+        __tracebackhide__ = True
         if self._paused or self.closed:
             result = function()
             read(result)  # registrations are remembered even so
@@ -321,11 +330,11 @@ class Scope:
             return None
         if call in ("accept", "accept4", "try_accept"):
             made, address = result
-            return self.watch(made, self._free_name("accepted")), address
+            return self.watch(made, self.free_name("accepted")), address
         if call == "accept_many":
             return [self._watched_result("accept", each) for each in result]
         if call in ("dup", "finish"):
-            return self.watch(result, self._free_name(call))
+            return self.watch(result, self.free_name(call))
         return result
 
     def _name_of(self, thing: Any) -> str | None:  # noqa: ANN401 - anything
@@ -339,7 +348,8 @@ class Scope:
         found = (name for name, other in self._things.items() if number_of(other) == number != -1)
         return next(found, None)
 
-    def _free_name(self, stem: str) -> str:
+    def free_name(self, stem: str) -> str:
+        """The stem, with a number behind it if that is taken."""
         number = 1
         while (name := stem if number == 1 else f"{stem} {number}") in self._names:
             number += 1

@@ -122,9 +122,11 @@ class Mistake:
     predicted: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trace:
     """A recorded experiment. Shows itself in Jupyter; `print(trace)` draws it as text."""
+
+    __module__ = "epollkit"
 
     sources: tuple[Source, ...]
     probes: tuple[Probe, ...]
@@ -196,6 +198,11 @@ class Trace:
             )
             if guess != bool(seen)
         ]
+
+    def __repr__(self) -> str:
+        title = f" {self.title!r}" if self.title else ""
+        probes = " ".join(probe.name for probe in self.probes) or "none"
+        return f"<epollkit.Trace{title}: {len(self.ticks)} calls, probes: {probes}>"
 
     def __str__(self) -> str:
         return self.text()

@@ -48,6 +48,7 @@ class Watched:
             return value
 
         def call(*arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401 - as above
+            __tracebackhide__ = True
             return self._recorder.perform(self, name, arguments, keywords)
 
         return call
