@@ -178,7 +178,9 @@ def a_stream_keeps_the_boundaries_of_messages(lab: Lab) -> None:
         lab.contradicts(f"{kind}, two sends, one recv", near.recv(9), b"abcd")
         far.send(b"efgh")
         lab.arrived(near, 4)
-        lab.contradicts(f"{kind}, one send, two recvs", [near.recv(3), near.recv(9)], [b"efg", b"h"])
+        lab.contradicts(
+            f"{kind}, one send, two recvs", [near.recv(3), near.recv(9)], [b"efg", b"h"]
+        )
 
 
 @claim(

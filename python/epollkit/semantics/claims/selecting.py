@@ -33,7 +33,9 @@ def select_handles_at_most_1024_descriptors(lab: Lab) -> None:
     lab.contradicts("number 1024, select(2) with a longer set: ready", seen["longer set"], 1)
     lab.shows("number 1024, poll: ready", seen["poll"], 1)
     lab.shows("number 1024, epoll: ready", seen["epoll"], 1)
-    lab.shows("number 1024, epollkit", str(lab.outcome(select, [1024], [], [], 0)), _names_the_number)
+    lab.shows(
+        "number 1024, epollkit", str(lab.outcome(select, [1024], [], [], 0)), _names_the_number
+    )
 
 
 @claim(
