@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
+from io import FileIO
 from pathlib import Path
 from socket import (
     AF_INET,
@@ -31,7 +32,18 @@ from socket import (
 from struct import pack
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
-from epollkit import EPOLLET, EPOLLIN, Epoll, EventFlags, Poll, Socket, WaitTimeout, socketpair
+from epollkit import (
+    EPOLLET,
+    EPOLLIN,
+    Epoll,
+    EventFlags,
+    Poll,
+    PollFlags,
+    Socket,
+    WaitTimeout,
+    select,
+    socketpair,
+)
 from epollkit.scope._describe import describe
 from epollkit.semantics import _fence
 from epollkit.semantics._outcome import Bearing, Finding, NotShownHere
@@ -45,6 +57,9 @@ __all__ = ["MUST_ARRIVE", "Lab"]
 
 MUST_ARRIVE: Final = 5.0
 """Seconds for what must happen. What must not happen is shown by what happens after it."""
+
+EVERY_FLAG: Final = 0xFFFF
+"""All that fits into poll(2)'s mask."""
 
 T = TypeVar("T")
 _addresses = itertools.count(1)
@@ -202,6 +217,19 @@ class Lab:
             epoll.register(source, mask)
         return epoll
 
+    def poll(self, name: str, *sources: "HasFileno", mask: int = EVERY_FLAG) -> Poll:
+        """A `Poll` that asks these sources about all flags there are, or about some."""
+        poll = self.keep(Poll(), name)
+        for source in sources:
+            poll.register(source, mask)
+        return poll
+
+    def pipe(self, reader: str = "reader", writer: str = "writer") -> tuple[FileIO, FileIO]:
+        """Both ends of a pipe, non-blocking: a write without room returns None."""
+        numbers = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        ends = FileIO(numbers[0], "rb"), FileIO(numbers[1], "wb")
+        return self.keep(ends[0], reader), self.keep(ends[1], writer)
+
     def temporary(self) -> Path:
         """A directory of the experiment's own, removed at the end: for Unix sockets and files."""
         from tempfile import TemporaryDirectory  # noqa: PLC0415 - few experiments need it
@@ -230,6 +258,17 @@ class Lab:
         """What wait(0) reports: the flags of its only event, or a list if there is not just one."""
         found = [event.flags for event in epoll.wait(0)]
         return found[0] if len(found) == 1 else found
+
+    def polled(self, poll: Poll) -> PollFlags | list[PollFlags]:
+        """As `ready`, of a `Poll`."""
+        found = [flags for _, flags in poll.wait(0)]
+        return found[0] if len(found) == 1 else found
+
+    def selected(self, source: "HasFileno") -> list[str]:
+        """In which of its three sets select(2) leaves it."""
+        found = self.call(select, [source], [source], [source], 0)
+        names = ("readable", "writable", "exceptional")
+        return [name for name, kept in zip(names, found, strict=True) if kept]
 
     def arrived(self, source: Socket, size: int) -> None:
         """Wait until so many bytes are in the receive queue.
@@ -280,6 +319,20 @@ class Lab:
         """
         self.wait_until(f"{count} queued", lambda: listener.tcp_info().unacked == count)
 
+    def read_until(self, source: Socket, condition: Callable[[], T]) -> T:
+        """Receive a little at a time until the condition holds. Not recorded.
+
+        Returns:
+            What made it hold.
+        """
+
+        def read() -> T:
+            source.try_recv(1024)
+            return condition()
+
+        with self.pause():
+            return self.wait_until("what reading should bring about", read)
+
     def edges(self, source: Socket) -> Epoll:
         """An edge-triggered set on it, whose first report has been taken. It is not recorded."""
         edges = Epoll()
@@ -313,8 +366,11 @@ class Lab:
         }
         return [name for name, value in found.items() if value]
 
-    def wait_until(self, what: str, condition: Callable[[], object]) -> None:
+    def wait_until(self, what: str, condition: Callable[[], T]) -> T:
         """Let others run until the condition holds.
+
+        Returns:
+            What made it hold.
 
         Raises:
             WaitTimeout: it did not within `MUST_ARRIVE`.
@@ -324,6 +380,7 @@ class Lab:
             if time.monotonic() > deadline:
                 raise WaitTimeout(what, seen, MUST_ARRIVE)
             os.sched_yield()
+        return seen
 
     def thread(self, function: Callable[[], T]) -> Future[T]:
         """Run it in a thread of its own, which is asleep in a system call, or over, on return.
@@ -418,7 +475,7 @@ def _asleep(task: int) -> bool:
 
 _WAITING: Final = {
     # poll, ppoll, epoll_wait, epoll_pwait, epoll_pwait2, select, pselect6, connect, accept,
-    # accept4, sendto, recvfrom, sendmsg, recvmsg
+    # accept4, sendto, recvfrom, sendmsg, recvmsg, close
     "x86_64": (
         "7",
         "271",
@@ -434,7 +491,8 @@ _WAITING: Final = {
         "45",
         "46",
         "47",
+        "3",
     ),
-    "aarch64": ("73", "22", "441", "72", "203", "202", "242", "206", "207", "211", "212"),
+    "aarch64": ("73", "22", "441", "72", "203", "202", "242", "206", "207", "211", "212", "57"),
 }
 """Numbers of the system calls in which a thread of an experiment waits; not futex, for the GIL."""
