@@ -8,7 +8,7 @@ only known to have happened in between, and is drawn dashed.
 import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final, Literal
 
 from epollkit._flags import EventFlags, PollFlags
 from epollkit._tcp_state import TcpState
@@ -210,3 +210,30 @@ class Trace:
         from epollkit.scope._text import render  # noqa: PLC0415 - drawn only when asked for
 
         return render(self, ascii_only=ascii_only, width=width)
+
+    def svg(
+        self,
+        *,
+        axis: Literal["step", "time"] = "step",
+        theme: Literal["auto", "light", "dark"] = "auto",
+        width: int | None = None,
+    ) -> str:
+        """Draw it as SVG: the lanes of `text`, and everything else when hovered over.
+
+        Args:
+            axis: "step" has a column for each tick; "time" is drawn to scale.
+            theme: "light" and "dark" draw a card of that kind; "auto" a light one, which Jupyter
+                darkens with the page.
+            width: in pixels: with steps the picture is broken into pieces that are not wider, on
+                the axis of time the scale fits it. None: as wide as it needs.
+
+        Returns:
+            An SVG document without anything outside it, of at most 300 kB: more than 1,000 ticks
+            are thinned out, and the picture says so.
+
+        Raises:
+            ValueError: there is no such axis or theme.
+        """
+        from epollkit.scope._svg import render  # noqa: PLC0415 - drawn only when asked for
+
+        return render(self, axis=axis, theme=theme, width=width)
