@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final, Literal, TypeAlias
 
 from epollkit.scope._lanes import Group
@@ -20,14 +21,14 @@ _SLOPE: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A tick's place. What the sources were before it holds until `begin`, what they are then
-    from `end`; signs stand at `mark`."""
+    """A tick's place: what was before it holds until `begin`, what is then from `end` on."""
 
     number: int
     """Of the tick in the trace."""
     left: float
     begin: float
     mark: float
+    """Where its signs stand."""
     end: float
     right: float
 
@@ -49,9 +50,7 @@ def step_columns(numbers: Sequence[int], width: float) -> list[Column]:
     for place, number in enumerate(numbers):
         left = place * width
         middle = left + width / 2
-        columns.append(
-            Column(number, left, middle - _SLOPE, middle, middle + _SLOPE, left + width)
-        )
+        columns.append(Column(number, left, middle - _SLOPE, middle, middle + _SLOPE, left + width))
     return columns
 
 
@@ -69,8 +68,7 @@ def time_columns(trace: Trace, numbers: Sequence[int], width: float) -> list[Col
         columns.append(Column(number, reached, begin, end, end, end))
         reached = end
     return [
-        replace(column, right=following.begin)
-        for column, following in zip(columns, columns[1:], strict=False)
+        replace(column, right=following.begin) for column, following in pairwise(columns)
     ] + columns[-1:]
 
 

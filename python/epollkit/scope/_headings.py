@@ -25,12 +25,14 @@ _LEAST: Final = 68.0
 """The least width of a column with an upright call."""
 _MOST: Final = 132.0
 _NARROW: Final = 34.0
-"""The width of a column with a turned call; a delivery's flags fit, one below the other."""
-_UPRIGHT: Final = 1_150.0
+"""The least width of a column with a turned call; flags fit, one below the other."""
+_TURNED: Final = 50.0
+"""The most; the reason for an empty wait fits."""
+_UPRIGHT: Final = 1_000.0
 """What fits a notebook's cell; more calls than that are turned."""
 _MOST_CHARACTERS: Final = 40
 _MOST_LINES: Final = 3
-_SPACING: Final = 14.0
+_SPACING: Final = 17.0
 """Between turned calls on the axis of time."""
 _MOST_NUDGE: Final = 70.0
 _AGAIN: Final = frozenset({"EAGAIN", "EINPROGRESS", "EALREADY", "EWOULDBLOCK", "EINTR"})
@@ -44,12 +46,16 @@ class Heading(Protocol):
     column: float
     """The width of a step."""
     height: float
-    rail: float
-    """Where the columns begin, from the top."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Its own, which stand in the gutter."""
+        ...
+
     unlabelled: int
     """Calls whose text found no place."""
 
-    def overhang(self, columns: Sequence[Column], right: float) -> float:
+    def overhang(self, columns: Sequence[Column], right: float, /) -> float:
         """How far texts reach beyond the lanes' right end."""
         ...
 
@@ -58,23 +64,20 @@ class Heading(Protocol):
         """The same, wherever a line is broken."""
         ...
 
-    def draw(
-        self, out: Drawing, palette: Palette, columns: Sequence[Column], label: float
-    ) -> None:
+    def draw(self, out: Drawing, palette: Palette, columns: Sequence[Column], label: float) -> None:
         """Draw it over these columns; its labels end at x = `label`."""
         ...
 
 
-def heading_of(
-    trace: Trace, numbers: Sequence[int], axis: Axis, least_column: float
-) -> "Heading":
+def heading_of(trace: Trace, numbers: Sequence[int], axis: Axis, least_column: float) -> "Heading":
     """The heading for these ticks of a trace."""
     calls = {number: trace.ticks[number].call for number in numbers}
     if axis == "step":
         width = max([_LEAST, least_column + 8, *map(_upright_width, calls.values())])
         if min(width, _MOST) * len(calls) <= _UPRIGHT and any(map(str, calls.values())):
             return _Upright(calls, min(width, _MOST))
-    return _Turned(calls, axis, max(_NARROW, least_column + 4))
+    width = min(max(_NARROW, _UPRIGHT / max(len(calls), 1)), _TURNED)
+    return _Turned(calls, axis, max(width, least_column + 4))
 
 
 def _upright_width(call: Call) -> float:
@@ -94,9 +97,7 @@ class _Common:
         self.rail = height
         self.height = height + (18.0 if self.threads else 0.0) + 10.0
 
-    def band(
-        self, out: Drawing, palette: Palette, columns: Sequence[Column], label: float
-    ) -> None:
+    def band(self, out: Drawing, palette: Palette, columns: Sequence[Column], label: float) -> None:
         """A bar for each run of calls of one thread; the pins of the calls."""
         y = self.rail
         if self.threads:
@@ -160,13 +161,12 @@ class _Upright(_Common):
         super().__init__(calls, self._result + (19.0 if self._results else 0.0), column)
 
     most_overhang = 0.0
+    labels = ("call", "gives", "thread")
 
-    def overhang(self, _columns: Sequence[Column], _right: float) -> float:
+    def overhang(self, _columns: Sequence[Column], _right: float, /) -> float:
         return 0.0
 
-    def draw(
-        self, out: Drawing, palette: Palette, columns: Sequence[Column], label: float
-    ) -> None:
+    def draw(self, out: Drawing, palette: Palette, columns: Sequence[Column], label: float) -> None:
         first = _LINE * 2 if self._subjects else _LINE
         _label(out, palette, label, first, "call")
         if self._results:
@@ -178,21 +178,15 @@ class _Upright(_Common):
             x = column.mark
             if call.subject:
                 name = clipped(call.subject, self._room)
-                out.element(
-                    "text", title=title, text=name, x=x, y=_LINE, fill=palette.muted
-                )
+                out.element("text", title=title, text=name, x=x, y=_LINE, fill=palette.muted)
             for number, line in enumerate(self._lines[column.number]):
-                self._line(out, title, line, x, first, number)
+                bold = {} if number else {"font_weight": "700"}
+                y = first + 12.5 * number
+                out.element("text", title=title, text=line, x=x, y=y, **bold)
             if call.result:
                 self._chip(out, palette, column, call)
         out.close("g")
         self.band(out, palette, columns, label)
-
-    @staticmethod
-    def _line(out: Drawing, title: str, line: str, x: float, first: float, number: int) -> None:
-        bold = {} if number else {"font_weight": "700"}
-        y = first + 12.5 * number
-        out.element("text", title=title, text=line, x=x, y=y, **bold)
 
     def _chip(self, out: Drawing, palette: Palette, column: Column, call: Call) -> None:
         ink, soft = _result_colours(call, palette)
@@ -227,6 +221,7 @@ class _Turned(_Common):
 
     def __init__(self, calls: dict[int, Call], axis: Axis, column: float) -> None:
         self._axis = axis
+        self.labels = ("call → gives",)
         self._texts = {number: _line(call) for number, call in calls.items() if call.name}
         longest = max((text_width(text, _SIZE) for text in self._texts.values()), default=0.0)
         self.most_overhang = longest * math.cos(math.radians(_ANGLE)) + 10 if longest else 0.0
@@ -236,7 +231,7 @@ class _Turned(_Common):
         if not longest and not self.threads:
             self.height = self.rail = 0.0
 
-    def overhang(self, columns: Sequence[Column], right: float) -> float:
+    def overhang(self, columns: Sequence[Column], right: float, /) -> float:
         reach = [
             x + text_width(self._texts[column.number], _SIZE) * math.cos(math.radians(_ANGLE)) + 8
             for column, x in self._placed(columns)
@@ -245,8 +240,11 @@ class _Turned(_Common):
         return max([0.0, *(each - right for each in reach)])
 
     def _placed(self, columns: Sequence[Column]) -> Iterator[tuple[Column, float]]:
-        """Where each text begins; on the axis of time to the right of where it belongs, so that it
-        does not cover the one before, and nowhere if that would be too far."""
+        """Where each text begins.
+
+        On the axis of time to the right of where it belongs, so that it does not cover the one
+        before, and nowhere if that would be too far.
+        """
         free = -math.inf
         for column in columns:
             if column.number not in self._texts:
@@ -259,9 +257,7 @@ class _Turned(_Common):
             yield column, x
             free = x + _SPACING
 
-    def draw(
-        self, out: Drawing, palette: Palette, columns: Sequence[Column], label: float
-    ) -> None:
+    def draw(self, out: Drawing, palette: Palette, columns: Sequence[Column], label: float) -> None:
         if not self.height:
             return
         foot = self.rail - self._leader - 4
@@ -310,8 +306,10 @@ def _thread_runs(
 def _line(call: Call) -> str:
     mark = " (short)" if is_short_write(call) else ""
     text = clipped(str(call), _MOST_CHARACTERS - 12)
-    return f"{text} → {clipped(call.result, 12)}{mark}" if call.result else clipped(
-        str(call), _MOST_CHARACTERS
+    return (
+        f"{text} → {clipped(call.result, 12)}{mark}"
+        if call.result
+        else clipped(str(call), _MOST_CHARACTERS)
     )
 
 

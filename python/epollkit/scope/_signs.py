@@ -23,7 +23,14 @@ def dot(out: Drawing, x: float, y: float, colour: str, title: str = "") -> None:
 
 
 def ring(
-    out: Drawing, x: float, y: float, colour: str, card: str, title: str = "", *, small: bool = False
+    out: Drawing,
+    x: float,
+    y: float,
+    colour: str,
+    title: str = "",
+    *,
+    card: str,
+    small: bool = False,
 ) -> None:
     """A wait came back without it: large where it was ready."""
     out.element(
@@ -39,9 +46,7 @@ def ring(
     )
 
 
-def triangle(
-    out: Drawing, x: float, y: float, colour: str, title: str = "", *, up: bool
-) -> None:
+def triangle(out: Drawing, x: float, y: float, colour: str, title: str = "", *, up: bool) -> None:
     """An edge: filled and upwards something arrived, hollow and downwards there is room."""
     size = 5.5 if up else -5.0
     out.element(
@@ -56,11 +61,9 @@ def triangle(
     )
 
 
-def armed(out: Drawing, x: float, y: float, colour: str, card: str, title: str = "") -> None:
+def armed(out: Drawing, x: float, y: float, colour: str, title: str = "", *, card: str) -> None:
     """ADD or MOD: an arrow in a circle."""
-    out.element(
-        "circle", title=title, **_class("armed", title), cx=x, cy=y, r=7.5, fill=card
-    )
+    out.element("circle", title=title, **_class("armed", title), cx=x, cy=y, r=7.5, fill=card)
     out.element(
         "path",
         d=f"M{short(x + 4.2)} {short(y - 3.2)}A5.3 5.3 0 1 0 {short(x + 5.3)} {short(y + 0.6)}"
@@ -74,7 +77,7 @@ def armed(out: Drawing, x: float, y: float, colour: str, card: str, title: str =
     )
 
 
-def removed(out: Drawing, x: float, y: float, colour: str, card: str, title: str = "") -> None:
+def removed(out: Drawing, x: float, y: float, colour: str, title: str = "", *, card: str) -> None:
     """DEL: a bar."""
     out.element(
         "rect",
@@ -112,8 +115,10 @@ def guess(
         stroke=colour,
         stroke_width=1.4,
     )
-    sign = f"M{short(x + 3)} {short(y)}l2.5 3l4.5 -7" if right else (
-        f"M{short(x + 3)} {short(y - 3.5)}l7 7m0 -7l-7 7"
+    sign = (
+        f"M{short(x + 3)} {short(y)}l2.5 3l4.5 -7"
+        if right
+        else (f"M{short(x + 3)} {short(y - 3.5)}l7 7m0 -7l-7 7")
     )
     out.element(
         "path",

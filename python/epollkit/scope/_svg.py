@@ -7,12 +7,10 @@ is ready, no stroke leads there, and a hollow ring says so.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
-from epollkit._flags import EventFlags
 from epollkit.scope import _signs
 from epollkit.scope._causes import Told, told
 from epollkit.scope._columns import MOST_TICKS, Axis, Column, kept_ticks, step_columns, time_columns
@@ -30,8 +28,10 @@ from epollkit.scope._lanes import (
     States,
     groups_of,
 )
+from epollkit.scope._legend import Legend, dot_colour, flag_lines
 from epollkit.scope._palette import SANS, Palette, Theme, palette_of
 from epollkit.scope._trace import Mark, MarkKind, Trace
+from epollkit.scope._wave import Wave
 from epollkit.scope._words import summary, tick_in_words
 
 __all__ = ["MOST_BYTES", "render"]
@@ -49,7 +49,7 @@ _MOST_LABEL: Final = 24
 
 _HEIGHTS: Final = {
     Level: 28.0,
-    Amounts: 28.0,
+    Amounts: 36.0,
     Arrivals: 20.0,
     States: 24.0,
     Deliveries: 30.0,
@@ -107,9 +107,9 @@ class _Picture:
         self.groups = groups_of(trace)
         self.numbers, self.left_out = kept_ticks(trace, self.groups, axis, most)
         self.told = {probe.name: list(told(trace, probe)) for probe in trace.probes}
+        self.heading = heading_of(trace, self.numbers, axis, self._flag_width())
         self.gutter = self._gutter()
         wanted = None if width is None else width - self.gutter - 2 * _PADDING
-        self.heading = heading_of(trace, self.numbers, axis, self._flag_width())
         self.pieces = self._pieces(wanted)
         self.rows = list(self._rows())
         self.lanes_width = max((piece[-1].right for piece in self.pieces if piece), default=0.0)
@@ -121,11 +121,11 @@ class _Picture:
 
     def _gutter(self) -> float:
         """The width of the labels."""
-        widths = [text_width(label, _LABEL) for label in ("thread", "urgent")]
+        widths = [text_width(label, _LABEL) for label in self.heading.labels]
         for group in self.groups:
             widths.append(text_width(_source_label(group), _LABEL) - 40)  # it may reach into them
             for lane in group.lanes:
-                bold = 1.12 if isinstance(lane, Deliveries) else 1.0
+                bold = 1.28 if isinstance(lane, Deliveries) else 1.0
                 widths.append(text_width(clipped(lane.label, _MOST_LABEL), _LABEL) * bold)
                 widths.append(text_width(_note_of(lane), _SMALL - 1))
         return max(widths) + _GAP
@@ -137,7 +137,7 @@ class _Picture:
             for marks in self.told.values()
             for each in marks
             if each is not None
-            for line in _flag_lines(each.mark)
+            for line in flag_lines(each.mark)
         ]
         return max(flags, default=0.0)
 
@@ -146,7 +146,11 @@ class _Picture:
         if self.axis == "time":
             return [time_columns(self.trace, self.numbers, max(wanted or _TIME_WIDTH, 60.0))]
         each = self.heading.column
-        room = len(self.numbers) if wanted is None else int((wanted - self.heading.most_overhang) / each)
+        room = (
+            len(self.numbers)
+            if wanted is None
+            else int((wanted - self.heading.most_overhang) / each)
+        )
         room = max(room, 1)
         columns = step_columns(self.numbers, each)
         return [
@@ -169,14 +173,15 @@ class _Picture:
         if not isinstance(lane, Deliveries):
             return 0.0
         marks = [each for each in self.told[lane.probe.name] if each is not None]
-        lines = max((len(_flag_lines(each.mark)) for each in marks), default=0)
-        reasons = self._says_reasons and any(each.reason for each in marks)
-        return max(lines * _SMALL, _SMALL if reasons else 0.0)
+        lines = [len(flag_lines(each.mark)) + len(self._reason_lines(each)) for each in marks]
+        return max(lines, default=0) * _SMALL
 
-    @property
-    def _says_reasons(self) -> bool:
-        """Whether the columns are wide enough for "nothing new"."""
-        return self.axis == "step" and self.heading.column >= text_width("nothing new", 9.0)
+    def _reason_lines(self, each: Told) -> list[str]:
+        """Why nothing was reported, in one or two lines; none if the columns are too narrow."""
+        if self.axis == "time" or self.heading.column < text_width("disarmed", _SMALL - 1):
+            return []
+        fits = self.heading.column >= text_width("nothing new", _SMALL - 1)
+        return ([each.reason] if fits else each.reason.split()) if each.reason else []
 
     # The drawing.
 
@@ -187,20 +192,10 @@ class _Picture:
         axis = 30.0 if self.axis == "time" else 0.0
         piece = bottom + axis + _GAP
         notes = self._notes()
-        width = (
-            2 * _PADDING
-            + max(self.gutter + self.lanes_width + self.overhang, 420.0)
-            + _GAP / 2
-        )
+        width = 2 * _PADDING + max(self.gutter + self.lanes_width + self.overhang, 420.0) + _GAP / 2
         width = max(width, text_width(clipped(self.trace.title, 90), 15.0) * 1.05 + 2 * _PADDING)
-        legend, legend_height = self._legend(width - 2 * _PADDING)
-        height = (
-            2 * _PADDING
-            + title
-            + piece * len(self.pieces)
-            + legend_height
-            + 16.0 * len(notes)
-        )
+        legend = Legend(self.groups, self.told, self.palette, width - 2 * _PADDING)
+        height = 2 * _PADDING + title + piece * len(self.pieces) + legend.height + 16.0 * len(notes)
         self.out.open(
             "svg",
             xmlns="http://www.w3.org/2000/svg",
@@ -232,11 +227,8 @@ class _Picture:
             self._piece(columns, bottom)
             self.out.close("g")
             top += piece
-        for draw, x, y in legend:
-            self.out.open("g", transform=f"translate({short(_PADDING + x)} {short(top + y)})")
-            draw()
-            self.out.close("g")
-        top += legend_height
+        legend.draw(self.out, _PADDING, top)
+        top += legend.height
         for note in notes:
             self._text(_PADDING, top + 10, note, size=11, fill=self.palette.muted)
             top += 16.0
@@ -267,7 +259,7 @@ class _Picture:
 
     def _background(self, columns: list[Column], bottom: float) -> None:
         """What hovering over a tick shows, the shade of waits, and the guides of arrivals."""
-        top = self.heading.rail
+        top = max(self.heading.height - 10, 0.0)  # the pins stand on it
         shown = [group.source.name for group in self.groups]
         for column in columns:
             tick = self.trace.ticks[column.number]
@@ -356,13 +348,13 @@ class _Picture:
             tuple(None if on is None else (high if on else low) for on in cell)
             for cell in lane.cells
         ]
-        wave = _Wave(columns, cells, low)
+        wave = Wave(columns, cells, low)
         for area in wave.areas:
             self.out.element("path", d=area, fill=soft, pointer_events="none")
         self._strokes(wave, colour, f"{lane.label}: {row.group.source.name}")
 
     def _amounts(self, row: _Row, lane: Amounts, columns: list[Column]) -> None:
-        top, floor = row.top + 5, row.top + row.height - 4
+        top, floor = row.top + 14, row.top + row.height - 5  # numbers stand on the line
         colour, soft = self._colours(lane.label)
         most = max((each or 0 for cell in lane.cells for each in cell), default=0) or 1
 
@@ -371,25 +363,29 @@ class _Picture:
                 return None
             return floor - (max((floor - top) * amount / most, 2.5) if amount else 0.0)
 
-        wave = _Wave(columns, [tuple(map(height, cell)) for cell in lane.cells], floor)
+        wave = Wave(columns, [tuple(map(height, cell)) for cell in lane.cells], floor)
         for area in wave.areas:
             self.out.element("path", d=area, fill=soft, pointer_events="none")
         self._strokes(wave, colour, f"{lane.label}: {row.group.source.name}", 1.2)
         said: int | None = None
         free = -math.inf
+        changes = _next_changes(columns, lane)
         for column in columns:
             amount = lane.cells[column.number][1]
-            if amount is not None and amount != said and (amount or said):
+            stands = height(amount)
+            x = column.end + 2
+            if amount is not None and stands is not None and amount != said and x >= free:
                 text = f"{amount:,}"
-                if text_width(text, _SMALL) > self.heading.column - 8:
+                if text_width(text, _SMALL) > self.heading.column - 10:
                     text = _compact(amount)
-                x = column.end + 3
-                if x >= free:
-                    self._text(x, floor - 5, text, size=_SMALL, title=f"{lane.label}: {amount:,}")
+                reach = x + text_width(text, _SMALL) - 6
+                if (amount or said) and reach <= changes.get(column.number, math.inf):
+                    title = f"{lane.label}: {amount:,}"
+                    self._text(x, stands - 2.5, text, size=_SMALL, title=title)
                     free = x + text_width(text, _SMALL)
             said = amount
 
-    def _strokes(self, wave: "_Wave", colour: str, title: str, width: float = 1.8) -> None:
+    def _strokes(self, wave: "Wave", colour: str, title: str, width: float = 1.8) -> None:
         if wave.known:
             self.out.element(
                 "path",
@@ -494,10 +490,14 @@ class _Picture:
             if each is not None and each.since is not None:
                 start = places.get(each.since)
                 self._stroke_to(column, columns[0].left if start is None else start.mark, y, each)
+        free = -math.inf
         for column in columns:
             each = marks[column.number]
             if each is not None:
-                self._mark(column.mark, y, each, lane)
+                half = max((text_width(flag, 9) for flag in flag_lines(each.mark)), default=0) / 2
+                named = column.mark - half >= free
+                self._mark(column.mark, y, each, lane, named=named)
+                free = column.mark + half if named else free
 
     def _baseline(self, lane: Deliveries, columns: list[Column], y: float) -> None:
         """A thin line while the registration is armed; none while it is spent or not there."""
@@ -547,42 +547,36 @@ class _Picture:
             pointer_events="none",
         )
 
-    def _mark(self, x: float, y: float, each: Told, lane: Deliveries) -> None:
+    def _mark(self, x: float, y: float, each: Told, lane: Deliveries, *, named: bool) -> None:
         palette, title = self.palette, _mark_in_words(each, lane)
         match each.mark.kind:
             case MarkKind.DELIVERED:
-                inward = each.mark.flags & (EventFlags.IN | EventFlags.PRI | EventFlags.RDHUP)
-                colour = palette.inward if inward else palette.outward
-                if each.mark.flags & EventFlags.ERR:
-                    colour = palette.error
-                _signs.dot(self.out, x, y, colour, title)
-                for line, flag in enumerate(_flag_lines(each.mark)):
-                    self._text(
-                        x, y + 18 + line * _SMALL, flag, anchor="middle", size=_SMALL - 1
-                    )
+                _signs.dot(self.out, x, y, dot_colour(each.mark, palette), title)
+                for line, flag in enumerate(flag_lines(each.mark) if named else ()):
+                    self._text(x, y + 18 + line * _SMALL, flag, anchor="middle", size=_SMALL - 1)
             case MarkKind.EMPTY:
                 _signs.ring(
                     self.out,
                     x,
                     y,
                     palette.missed if each.ready else palette.muted,
-                    palette.card,
                     title,
+                    card=palette.card,
                     small=not each.ready,
                 )
-                if each.reason and self._says_reasons:
+                for line, reason in enumerate(self._reason_lines(each)):
                     self._text(
                         x,
-                        y + 18,
-                        each.reason,
+                        y + 18 + line * _SMALL,
+                        reason,
                         anchor="middle",
-                        size=9,
+                        size=_SMALL - 1,
                         fill=palette.missed,
                     )
             case MarkKind.ARMED:
-                _signs.armed(self.out, x, y, palette.armed, palette.card, title)
+                _signs.armed(self.out, x, y, palette.armed, title, card=palette.card)
             case MarkKind.REMOVED:
-                _signs.removed(self.out, x, y, palette.armed, palette.card, title)
+                _signs.removed(self.out, x, y, palette.armed, title, card=palette.card)
 
     def _guesses(self, row: _Row, lane: Guesses, columns: list[Column]) -> None:
         y = row.middle - 1
@@ -608,9 +602,7 @@ class _Picture:
         if not columns:
             return
         ticks = [self.trace.ticks[column.number] for column in columns]
-        span = max(
-            max(tick.ended_ns for tick in ticks) - min(tick.began_ns for tick in ticks), 1
-        )
+        span = max(max(tick.ended_ns for tick in ticks) - min(tick.began_ns for tick in ticks), 1)
         width = max(columns[-1].mark, 1.0)
         step = _round_step(span, int(width // 90) or 1)
         self.out.element(
@@ -632,83 +624,6 @@ class _Picture:
                 fill=self.palette.muted,
             )
 
-    # The legend.
-
-    def _legend(self, width: float = 400.0) -> tuple[list[tuple[Callable[[], None], float, float]], float]:
-        """The signs that this picture uses, each with its meaning, in lines that fit."""
-        placed = list[tuple[Callable[[], None], float, float]]()
-        x, y = 0.0, 8.0
-        entries = list(self._legend_entries())
-        if not entries:
-            return [], 0.0
-        for draw, text in entries:
-            room = 20 + text_width(text, 11.0) * 0.93 + 14
-            if x and x + room > width + 16:
-                x, y = 0.0, y + 18
-
-            def both(draw: Callable[[], None] = draw, text: str = text) -> None:
-                draw()
-                self._text(20, 4, text, size=11, fill=self.palette.muted)
-
-            placed.append((both, x, y))
-            x += room
-        return placed, y + 14
-
-    def _legend_entries(self) -> Iterator[tuple[Callable[[], None], str]]:
-        palette, out = self.palette, self.out
-        kinds = {each.mark.kind for marks in self.told.values() for each in marks if each}
-        lanes = [lane for group in self.groups for lane in group.lanes]
-        labels = {lane.label for lane in lanes if isinstance(lane, Arrivals)}
-        if "arrival" in labels:
-            yield lambda: _signs.triangle(out, 8, 0, palette.news, up=True), "something arrived"
-        if "room" in labels:
-            yield lambda: _signs.triangle(out, 8, 0, palette.outward, up=False), "room to send"
-        if MarkKind.DELIVERED in kinds:
-            yield lambda: _signs.dot(out, 8, 0, palette.inward), "wait reported it"
-        empty = [
-            each
-            for marks in self.told.values()
-            for each in marks
-            if each and each.mark.kind is MarkKind.EMPTY
-        ]
-        if any(each.ready for each in empty):
-            yield (
-                lambda: _signs.ring(out, 8, 0, palette.missed, palette.card),
-                "ready, but wait did not report it",
-            )
-        if not all(each.ready for each in empty):
-            yield (
-                lambda: _signs.ring(out, 8, 0, palette.muted, palette.card, small=True),
-                "wait had nothing to report",
-            )
-        if MarkKind.ARMED in kinds:
-            yield (
-                lambda: _signs.armed(out, 8, 0, palette.armed, palette.card),
-                "armed (ADD, MOD)",
-            )
-        if MarkKind.REMOVED in kinds:
-            yield lambda: _signs.removed(out, 8, 0, palette.armed, palette.card), "removed (DEL)"
-        strokes = [each for marks in self.told.values() for each in marks if each]
-        if any(each.goes_on for each in strokes):
-            yield lambda: self._sample(palette.inward, 2.2), "still ready"
-        if any(each.since is not None and not each.goes_on for each in strokes):
-            yield lambda: self._sample(palette.news, 2.2), "new since the last wait"
-        if any(isinstance(lane, Level | Amounts) and _jumps(lane) for lane in lanes):
-            yield (
-                lambda: self._sample(palette.inward, 1.8, "3 2.5"),
-                "changed between two calls",
-            )
-
-    def _sample(self, colour: str, width: float, dashes: str = "none") -> None:
-        self.out.element(
-            "path",
-            d="M1 0H16",
-            stroke=colour,
-            stroke_width=width,
-            stroke_dasharray=dashes,
-            fill="none",
-        )
-
     def _text(
         self,
         x: float,
@@ -729,64 +644,6 @@ class _Picture:
         self.out.element("text", title=title, text=text, x=x, y=y, font_size=size, **more)
 
 
-class _Wave:
-    """The strokes of what goes up and down, from its heights before and after each tick."""
-
-    def __init__(
-        self,
-        columns: Sequence[Column],
-        cells: Sequence[tuple[float | None, ...]],
-        floor: float,
-    ) -> None:
-        self._known = list[str]()
-        self._between = list[str]()
-        self.areas = list[str]()
-        self._outline = list[tuple[float, float]]()
-        self._at: tuple[float, float] | None = None
-        self._joined = False
-        self._floor = floor
-        for place, column in enumerate(columns):
-            before, after = cells[column.number]
-            if place == 0 and before is not None:
-                self._go(column.left, before)
-            if before is not None:
-                self._go(column.begin, before, known=self._at is None or self._at[1] == before)
-            if after is not None:
-                self._go(column.end, after)
-            else:
-                self._stop(column.mark)
-        if columns:
-            self._stop(columns[-1].right)
-        self.known = "".join(self._known)
-        self.between = "".join(self._between)
-
-    def _go(self, x: float, y: float, *, known: bool = True) -> None:
-        if self._at is not None:
-            strokes = self._known if known else self._between
-            if not (known and strokes and self._joined):
-                strokes.append(f"M{short(self._at[0])} {short(self._at[1])}")
-            strokes.append(f"L{short(x)} {short(y)}" if y != self._at[1] else f"H{short(x)}")
-            self._joined = known
-        else:
-            self._joined = False
-        self._at = (x, y)
-        self._outline.append((x, y))
-
-    def _stop(self, x: float) -> None:
-        """Nothing is known from here on."""
-        if self._at is not None:
-            self._go(x, self._at[1])
-        if any(y != self._floor for _, y in self._outline):
-            first, last = self._outline[0][0], self._outline[-1][0]
-            points = "L".join(f"{short(x)} {short(y)}" for x, y in self._outline)
-            self.areas.append(
-                f"M{short(first)} {short(self._floor)}L{points}L{short(last)} {short(self._floor)}Z"
-            )
-        self._outline.clear()
-        self._at = None
-        self._joined = False
-
-
 # Words and numbers.
 
 
@@ -804,13 +661,6 @@ def _note_of(lane: Lane) -> str:
             return f"max {most:,}" if lane.label == "waiting" else f"max {most:,} B"
         case _:
             return ""
-
-
-def _flag_lines(mark: Mark) -> list[str]:
-    """The flags under a delivery, unless they are just EPOLLIN."""
-    if mark.kind is not MarkKind.DELIVERED or mark.flags == EventFlags.IN:
-        return []
-    return [clipped(each, 10) for each in describe(mark.flags).split("|")]
 
 
 def _mark_in_words(each: Told, lane: Deliveries) -> str:
@@ -850,12 +700,16 @@ def _runs(names: Sequence[str]) -> Iterator[tuple[str, int, int]]:
             first = place + 1
 
 
-def _jumps(lane: Level | Amounts) -> bool:
-    """Whether it ever changed between two ticks."""
-    return any(
-        None not in (old, new) and old != new
-        for (_, old), (new, _) in pairwise(lane.cells)
-    )
+def _next_changes(columns: Sequence[Column], lane: Amounts) -> dict[int, float]:
+    """For each tick, where the amount after it changes."""
+    changes = dict[int, float]()
+    change = math.inf
+    for column in reversed(columns):
+        changes[column.number] = change
+        before, after = lane.cells[column.number]
+        if before != after:
+            change = column.begin
+    return changes
 
 
 _STATE_FILLS: Final = {

@@ -93,7 +93,9 @@ def duration_in_words(nanoseconds: int) -> str:
     """Three digits and a unit."""
     for size, unit in ((10**9, "s"), (10**6, "ms"), (10**3, "µs")):
         if abs(nanoseconds) >= size:
-            return f"{nanoseconds / size:,.3g} {unit}" if abs(nanoseconds) < 1000 * size else (
-                f"{nanoseconds / size:,.0f} {unit}"
+            return (
+                f"{nanoseconds / size:,.3g} {unit}"
+                if abs(nanoseconds) < 1000 * size
+                else (f"{nanoseconds / size:,.0f} {unit}")
             )
     return f"{nanoseconds} ns"
