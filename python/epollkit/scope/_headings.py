@@ -28,7 +28,7 @@ _NARROW: Final = 34.0
 """The least width of a column with a turned call; flags fit, one below the other."""
 _TURNED: Final = 50.0
 """The most; the reason for an empty wait fits."""
-_UPRIGHT: Final = 1_000.0
+_UPRIGHT: Final = 1_060.0
 """What fits a notebook's cell; more calls than that are turned."""
 _MOST_CHARACTERS: Final = 40
 _MOST_LINES: Final = 3
@@ -118,7 +118,7 @@ class _Common:
                     out.element(
                         "text",
                         title=f"thread {name}",
-                        text=clipped(name, room),
+                        text=_with_number(name, room),
                         x=left + 5,
                         y=y + 12,
                         font_size=9,
@@ -301,6 +301,13 @@ def _thread_runs(
         if place + 1 == len(names) or names[place + 1] != name:
             yield name, columns[first].left, columns[place].right
             first = place + 1
+
+
+def _with_number(name: str, room: int) -> str:
+    """A thread's name, clipped; if it ends with a number, at its front."""
+    if len(name) > room and name[-1].isdecimal():
+        return "…" + name[len(name) - room + 1 :]
+    return clipped(name, room)
 
 
 def _line(call: Call) -> str:

@@ -18,7 +18,7 @@ from epollkit.scope._words import summary
 
 __all__ = ["html", "mime_bundle"]
 
-_WIDTH: Final = 1_200
+_WIDTH: Final = 1_240
 """Pixels: about what a notebook's cell has on a large screen."""
 
 _DARK: Final = ':is([data-jp-theme-light="false"],[data-theme="dark"],.vscode-dark)'
