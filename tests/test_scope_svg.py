@@ -244,6 +244,7 @@ def test_hostile_names_are_escaped() -> None:
     assert "<script>&\"'\ufffd\ufffd\N{SNOWMAN}" in texts
 
 
+@pytest.mark.slow
 def test_more_than_a_thousand_ticks_are_thinned_out_and_it_says_so() -> None:
     for axis in ("step", "time"):
         svg = sampled(4_000).svg(axis=axis)
@@ -265,6 +266,7 @@ def test_a_thousand_ticks_are_drawn_in_full() -> None:
     assert not [each for each in texts_of(svg) if "drawn" in each]
 
 
+@pytest.mark.slow
 def test_long_names_do_not_break_the_cap() -> None:
     trace = level_and_edge()
     call = Call("s" * 1000, "n" * 1000, "a" * 5000, "r" * 5000, None, "t" * 1000)
@@ -364,7 +366,8 @@ def test_what_a_scope_recorded_is_drawn() -> None:
     assert shift_of(svg) > 0
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.slow
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(trace=traces())
 def test_any_trace_is_drawn_with_a_dot_for_each_delivery(trace: Trace) -> None:
     delivered = sum(bool(flags) for probe in trace.probes for flags in trace.deliveries(probe.name))

@@ -53,6 +53,8 @@ class Drawing:
 
 def text_width(text: str, size: float) -> float:
     """About how wide a text of this size is, in a wide font such as DejaVu."""
+    if text.isascii():
+        return len(text) * size * 0.61
     cells = sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text)
     return cells * size * 0.61
 
