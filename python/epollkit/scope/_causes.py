@@ -4,11 +4,11 @@ Only what the trace shows: that an edge lies between two waits, that a one-shot 
 been reported and not armed since, what the level was.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 
 from epollkit._flags import EventFlags, PollFlags
-from epollkit.scope._trace import Mark, MarkKind, Probe, Tick, Trace
+from epollkit.scope._trace import Look, Mark, MarkKind, Probe, Tick, Trace
 
 __all__ = ["Told", "told"]
 
@@ -59,7 +59,8 @@ def told(trace: Trace, probe: Probe) -> Generator[Told | None]:
                 edge = edge if spent else None
             case MarkKind.ARMED:
                 yield Told(mark)
-                spent, edge, last = False, number, None
+                spent, last = False, None
+                edge = number if _is_ready(tick.after, probe) else None  # it looks, and finds
             case MarkKind.REMOVED:
                 yield Told(mark)
                 spent, edge, last = False, None, None
@@ -71,8 +72,12 @@ def _edge(tick: Tick, probe: Probe) -> bool:
 
 
 def _ready(tick: Tick, probe: Probe) -> bool:
-    """Whether, before the call, poll(2) gave something that the probe asks for."""
-    look = tick.before.get(probe.source)
+    return _is_ready(tick.before, probe)
+
+
+def _is_ready(looks: Mapping[str, Look], probe: Probe) -> bool:
+    """Whether poll(2) gave something that the probe asks for."""
+    look = looks.get(probe.source)
     if look is None or PollFlags.NVAL in look.level:
         return False
     return bool(int(look.level) & int(probe.mask | _ALWAYS))

@@ -76,7 +76,7 @@ def heading_of(trace: Trace, numbers: Sequence[int], axis: Axis, least_column: f
         width = max([_LEAST, least_column + 8, *map(_upright_width, calls.values())])
         if min(width, _MOST) * len(calls) <= _UPRIGHT and any(map(str, calls.values())):
             return _Upright(calls, min(width, _MOST))
-    width = min(max(_NARROW, _UPRIGHT / max(len(calls), 1)), _TURNED)
+    width = min(max(_NARROW, _UPRIGHT * 0.9 / max(len(calls), 1)), _TURNED)
     return _Turned(calls, axis, max(width, least_column + 4))
 
 

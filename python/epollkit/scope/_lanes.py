@@ -110,7 +110,8 @@ def _lanes(trace: Trace, source: Source) -> Generator[Lane]:
     asked = EventFlags(0)
     for probe in probes:
         asked |= probe.mask
-    yield from _levels(looks, PollFlags.IN | PollFlags(asked & EventFlags.OUT))
+    always = PollFlags(asked & (EventFlags.IN | EventFlags.OUT)) or PollFlags.IN
+    yield from _levels(looks, always)
     yield from _inward(trace, source, looks)
     yield from _outward(trace, source, looks, asked)
     if source.kind == "tcp":

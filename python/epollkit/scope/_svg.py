@@ -151,7 +151,8 @@ class _Picture:
             if wanted is None
             else int((wanted - self.heading.most_overhang) / each)
         )
-        room = max(room, 1)
+        pieces = math.ceil(len(self.numbers) / max(room, 1))
+        room = math.ceil(len(self.numbers) / max(pieces, 1)) or 1  # no short last line
         columns = step_columns(self.numbers, each)
         return [
             [column.moved(-first * each) for column in columns[first : first + room]]
@@ -301,7 +302,7 @@ class _Picture:
             bold=True,
             title=f"{group.source.name}: {group.source.kind}",
         )
-        beside = text_width(clipped(group.source.name, _MOST_LABEL), _LABEL) * 1.08 + 6
+        beside = text_width(clipped(group.source.name, _MOST_LABEL), _LABEL) * 1.2 + 5
         self._text(
             -self.gutter + beside, y, group.source.kind, size=_SMALL, fill=self.palette.muted
         )
