@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from epollkit import EPOLLET, EPOLLIN, EventFlags, Scope, socketpair
-from epollkit.scope import Call, MarkKind, Trace
+from epollkit.scope import Call, Mark, MarkKind, Trace
+from epollkit.scope import _causes as causes
 from epollkit.scope._columns import MOST_TICKS
 from epollkit.scope._palette import DARK, LIGHT, Palette
 from epollkit.scope._svg import MOST_BYTES
@@ -379,3 +380,33 @@ def test_any_trace_is_drawn_with_a_dot_for_each_delivery(trace: Trace) -> None:
         assert len(elements(svg, "circle", "guess")) == guesses
         assert len(svg.encode()) <= MOST_BYTES
         assert not [each for each in elements(svg, "path") if "nan" in each.get("d", "")]
+
+
+def test_what_a_blocked_call_saw_when_it_began_does_not_undo_what_came_later() -> None:
+    trace = level_and_edge()
+    send = replace(trace.ticks[0], began_ns=100, ended_ns=200)
+    wait = replace(
+        trace.ticks[1], began_ns=0, ended_ns=300, before={"near": look(0)}, after={"near": look(5)}
+    )
+    svg = replace(trace, ticks=(send, wait)).svg()
+    assert not [each for each in titles(svg) if each.startswith("changed at some time")]
+    later = replace(wait, began_ns=200)
+    svg = replace(trace, ticks=(send, later)).svg()
+    assert [each for each in titles(svg) if each.startswith("changed at some time")]
+
+
+def test_a_stroke_leads_from_arming_to_a_delivery_only_if_there_was_something() -> None:
+    trace = level_and_edge()
+    armed = {"LT": Mark(MarkKind.ARMED, EventFlags.IN)}
+    told = {"LT": Mark(MarkKind.DELIVERED, EventFlags.IN)}
+    register = replace(trace.ticks[0], arrivals=frozenset(), marks=armed)
+    wait = replace(trace.ticks[1], marks=told)
+    for unread, expected in ((0, None), (5, 0)):
+        tick = replace(register, after={"near": look(unread)})
+        made = replace(trace, ticks=(tick, wait))
+        (each,) = [
+            each
+            for each in causes.told(made, trace.probes[0])
+            if each and each.since == expected and each.mark.kind is MarkKind.DELIVERED
+        ]
+        assert each.ready

@@ -8,6 +8,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 
 from epollkit._flags import EventFlags, PollFlags
+from epollkit.scope._lanes import looks_before
 from epollkit.scope._trace import Look, Mark, MarkKind, Probe, Tick, Trace
 
 __all__ = ["Told", "told"]
@@ -35,11 +36,12 @@ def told(trace: Trace, probe: Probe) -> Generator[Told | None]:
     """What each tick meant for the probe; None where it had no part in it."""
     spent = False
     edge: int | None = None
-    last: int | None = None  # the last delivery, while nothing but waits came after it
-    for number, tick in enumerate(trace.ticks):
+    last: int | None = None  # the last delivery, if it has been ready ever since
+    for number, (before, tick) in enumerate(zip(looks_before(trace), trace.ticks, strict=True)):
+        ready = _is_ready(before, probe)
         if edge is None and _edge(tick, probe):
             edge = number
-        if last is not None and not _ready(tick, probe):
+        if last is not None and not ready:
             last = None
         mark = tick.marks.get(probe.name)
         if mark is None:
@@ -52,7 +54,6 @@ def told(trace: Trace, probe: Probe) -> Generator[Told | None]:
                 spent = EventFlags.ONESHOT in probe.mask
                 edge, last = None, number
             case MarkKind.EMPTY:
-                ready = _ready(tick, probe)
                 reason = _reason(probe, spent=spent, edge=edge) if ready else ""
                 yield Told(mark, ready=ready, reason=reason)
                 last = None
@@ -67,12 +68,10 @@ def told(trace: Trace, probe: Probe) -> Generator[Told | None]:
 
 
 def _edge(tick: Tick, probe: Probe) -> bool:
-    arrived = probe.source in tick.arrivals
-    return arrived or (EventFlags.OUT in probe.mask and probe.source in tick.room)
-
-
-def _ready(tick: Tick, probe: Probe) -> bool:
-    return _is_ready(tick.before, probe)
+    asks = probe.mask & (EventFlags.IN | EventFlags.PRI | EventFlags.RDHUP)
+    return (bool(asks) and probe.source in tick.arrivals) or (
+        EventFlags.OUT in probe.mask and probe.source in tick.room
+    )
 
 
 def _is_ready(looks: Mapping[str, Look], probe: Probe) -> bool:

@@ -83,7 +83,9 @@ def heading_of(trace: Trace, numbers: Sequence[int], axis: Axis, least_column: f
 def _upright_width(call: Call) -> float:
     words = [call.name, *call.arguments.split()]
     widths = [text_width(word, _SIZE) for word in words]
-    return max([*widths, text_width(call.result, _SMALL) + 8, text_width(call.subject, _SMALL)]) + 8
+    return (
+        max([*widths, text_width(f"→ {call.result}", _SMALL), text_width(call.subject, _SMALL)]) + 8
+    )
 
 
 class _Common:
