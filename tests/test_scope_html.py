@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 
 from epollkit.scope import Trace
 from epollkit.scope._palette import DARK, LIGHT, swaps
-from trace_support import elements, level_and_edge, traces
+from trace_support import elements, level_and_edge, texts_of, traces
 
 # What JupyterLab's sanitizer does to what it does not trust: these tags go, with the text of the
 # first two; of the others the text stays.
@@ -139,6 +140,13 @@ def test_the_same_trace_gives_the_same_bytes_and_another_another_id() -> None:
     assert html_of(level_and_edge()) == html_of(level_and_edge())
     other = html_of(level_and_edge().predict(ET="1001"))
     assert html_of(level_and_edge())[:40] != other[:40]
+
+
+def test_a_picture_much_wider_than_a_cell_is_broken_into_pieces() -> None:
+    trace = level_and_edge()
+    for times, pieces in ((1, 1), (4, 1), (8, 2)):
+        inline = image_of(html_of(replace(trace, ticks=trace.ticks * times)))
+        assert texts_of(inline).count("readable") == pieces
 
 
 def test_nothing_is_loaded_from_elsewhere() -> None:

@@ -126,18 +126,18 @@ def test_hovering_over_a_column_tells_of_the_call() -> None:
 
 def test_a_change_between_two_ticks_is_dashed_and_one_during_a_call_is_not() -> None:
     trace = level_and_edge()
-    assert "changed between two calls" not in texts_of(trace.svg())
+    assert "changed some time in between" not in texts_of(trace.svg())
     late = list(trace.ticks)
     late[0] = replace(late[0], after={"near": look(0)})
     svg = replace(trace, ticks=tuple(late)).svg()
     dashed = [
         each
         for each in elements(svg, "path")
-        if (each.findtext("{*}title") or "").startswith("changed at some time")
+        if (each.findtext("{*}title") or "").startswith("changed some time")
     ]
     assert dashed
     assert all(each.get("stroke-dasharray") for each in dashed)
-    assert "changed between two calls" in texts_of(svg)
+    assert "changed some time in between" in texts_of(svg)
 
 
 def test_flags_stand_below_a_delivery_unless_they_are_just_in() -> None:
@@ -389,10 +389,10 @@ def test_what_a_blocked_call_saw_when_it_began_does_not_undo_what_came_later() -
         trace.ticks[1], began_ns=0, ended_ns=300, before={"near": look(0)}, after={"near": look(5)}
     )
     svg = replace(trace, ticks=(send, wait)).svg()
-    assert not [each for each in titles(svg) if each.startswith("changed at some time")]
+    assert not [each for each in titles(svg) if each.startswith("changed some time")]
     later = replace(wait, began_ns=200)
     svg = replace(trace, ticks=(send, later)).svg()
-    assert [each for each in titles(svg) if each.startswith("changed at some time")]
+    assert [each for each in titles(svg) if each.startswith("changed some time")]
 
 
 def test_a_stroke_leads_from_arming_to_a_delivery_only_if_there_was_something() -> None:

@@ -8,6 +8,7 @@ stays, and what is left of the SVG is text in a hidden element. scikit-learn sho
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable, Iterable
 from html import escape
 from typing import Final
@@ -20,6 +21,8 @@ __all__ = ["html", "mime_bundle"]
 
 _WIDTH: Final = 1_240
 """Pixels: about what a notebook's cell has on a large screen."""
+_MOST: Final = 1_400
+"""A picture that is a little wider is scrolled, not broken."""
 
 _DARK: Final = ':is([data-jp-theme-light="false"],[data-theme="dark"],.vscode-dark)'
 """Dark pages: JupyterLab's, Sphinx' and Visual Studio Code's."""
@@ -40,7 +43,10 @@ def mime_bundle(
 
 def html(trace: Trace) -> str:
     """A piece of HTML with the picture in it, by itself and the same for the same trace."""
-    svg = trace.svg(width=_WIDTH)
+    svg = trace.svg()
+    width = re.search(r' width="(\d+)"', svg)
+    if width is None or int(width[1]) > _MOST:
+        svg = trace.svg(width=_WIDTH)
     name = f"epollkit-{hashlib.sha256(svg.encode()).hexdigest()[:12]}"
     image = base64.b64encode(svg.encode()).decode()
     return (

@@ -64,7 +64,7 @@ def _of_lanes(groups: Sequence[Group], palette: Palette) -> Iterator[_Entry]:
     labels = {lane.label for lane in lanes if isinstance(lane, Arrivals)}
     yield (
         any(isinstance(lane, Level | Amounts) and _jumps(lane) for lane in lanes),
-        "changed between two calls",
+        "changed some time in between",
         lambda out: _line(out, palette.inward, "3 2.5"),
     )
     yield (

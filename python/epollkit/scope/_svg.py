@@ -383,7 +383,7 @@ class _Picture:
                 if (amount or said) and reach <= changes.get(column.number, math.inf):
                     title = f"{lane.label}: {amount:,}"
                     self._text(x, stands - 2.5, text, size=_SMALL, title=title)
-                    free = x + text_width(text, _SMALL)
+                    free = x + text_width(text, _SMALL) + (_GAP if self.axis == "time" else 0)
             said = amount
 
     def _strokes(self, wave: "Wave", colour: str, title: str, width: float = 1.8) -> None:
@@ -400,7 +400,7 @@ class _Picture:
         if wave.between:
             self.out.element(
                 "path",
-                title="changed at some time between the two calls",
+                title="changed some time in between",
                 d=wave.between,
                 fill="none",
                 stroke=colour,
