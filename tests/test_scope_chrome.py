@@ -79,7 +79,7 @@ def check_flows(events: list[Event]) -> None:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(trace=traces())
 def test_any_trace_keeps_to_the_format(trace: Trace) -> None:
     data = trace.to_chrome()

@@ -156,7 +156,7 @@ def test_nothing_is_loaded_from_elsewhere() -> None:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=10)
 @given(trace=traces(most_ticks=4))
 def test_no_name_breaks_out_of_the_page(trace: Trace) -> None:
     html = html_of(trace)

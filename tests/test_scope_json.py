@@ -15,7 +15,7 @@ NEAR = ("ticks", 0, "after", "near")
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(trace=traces())
 def test_any_trace_survives_the_round_trip(trace: Trace) -> None:
     text = json.dumps(trace.to_json())

@@ -368,7 +368,7 @@ def test_what_a_scope_recorded_is_drawn() -> None:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(trace=traces())
 def test_any_trace_is_drawn_with_a_dot_for_each_delivery(trace: Trace) -> None:
     delivered = sum(bool(flags) for probe in trace.probes for flags in trace.deliveries(probe.name))

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Final, Literal, TypeAlias
 
 from epollkit.scope._lanes import Group
@@ -67,9 +66,7 @@ def time_columns(trace: Trace, numbers: Sequence[int], width: float) -> list[Col
         begin = min(max((tick.began_ns - first) * scale, reached), end)
         columns.append(Column(number, reached, begin, end, end, end))
         reached = end
-    return [
-        replace(column, right=following.begin) for column, following in pairwise(columns)
-    ] + columns[-1:]
+    return columns
 
 
 def kept_ticks(

@@ -241,7 +241,9 @@ class _Picture:
         if self.trace.dropped:
             notes.append(f"{self.trace.dropped:,} more calls were not kept: the scope was full.")
         if self.heading.unlabelled:
-            notes.append(f"{self.heading.unlabelled:,} calls have no room for their name: hover.")
+            notes.append(
+                f"Calls whose name has no room: {self.heading.unlabelled:,}. Hover over them."
+            )
         return [note[0].upper() + note[1:] for note in notes]
 
     def _piece(self, columns: list[Column], bottom: float) -> None:
@@ -309,7 +311,7 @@ class _Picture:
 
     def _label(self, row: _Row) -> None:
         note = _note_of(row.lane)
-        y = row.middle + (0 if note else 4)
+        y = row.middle + (-1 if note else 4)
         probe = isinstance(row.lane, Deliveries)
         self._text(
             -_GAP,
@@ -321,9 +323,7 @@ class _Picture:
             fill=self.palette.ink if probe else self.palette.muted,
         )
         if note:
-            self._text(
-                -_GAP, y + 10.5, note, anchor="end", size=_SMALL - 1, fill=self.palette.muted
-            )
+            self._text(-_GAP, y + 11, note, anchor="end", size=_SMALL - 1, fill=self.palette.muted)
 
     def _lane(self, row: _Row, columns: list[Column]) -> None:
         match row.lane:
