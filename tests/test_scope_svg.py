@@ -271,7 +271,7 @@ def test_a_thousand_ticks_are_drawn_in_full() -> None:
 def test_long_names_do_not_break_the_cap() -> None:
     trace = level_and_edge()
     call = Call("s" * 1000, "n" * 1000, "a" * 5000, "r" * 5000, None, "t" * 1000)
-    ticks = tuple(replace(tick, call=call) for tick in trace.ticks * 200)
+    ticks = tuple(replace(tick, call=call) for tick in trace.ticks * 60)
     svg = replace(trace, ticks=ticks, title="t" * 10_000).svg()
     assert len(svg.encode()) <= MOST_BYTES
 
