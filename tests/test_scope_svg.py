@@ -410,3 +410,11 @@ def test_a_stroke_leads_from_arming_to_a_delivery_only_if_there_was_something() 
             if each and each.since == expected and each.mark.kind is MarkKind.DELIVERED
         ]
         assert each.ready
+
+
+def test_a_note_is_broken_between_its_words() -> None:
+    trace = level_and_edge()
+    note = replace(trace.ticks[0], call=Call("", "the peer reads all there is"))
+    texts = texts_of(replace(trace, ticks=(note,)).svg())
+    start = texts.index("the peer")
+    assert " ".join(texts[start : start + 3]) == "the peer reads all there is"

@@ -81,7 +81,7 @@ def heading_of(trace: Trace, numbers: Sequence[int], axis: Axis, least_column: f
 
 
 def _upright_width(call: Call) -> float:
-    words = [call.name, *call.arguments.split()]
+    words = f"{call.name} {call.arguments}".split()
     widths = [text_width(word, _SIZE) for word in words]
     return (
         max([*widths, text_width(f"→ {call.result}", _SMALL), text_width(call.subject, _SMALL)]) + 8
@@ -323,10 +323,10 @@ def _line(call: Call) -> str:
 
 
 def _broken(call: Call, room: int) -> list[str]:
-    """The call and its arguments in lines of whole words; a longer word is clipped."""
-    lines = [clipped(call.name, room)]
-    for word in call.arguments.split():
-        if len(lines[-1]) + 1 + len(word) <= room:
+    """The call and its arguments, or a note, in lines of whole words; a longer word is clipped."""
+    lines = list[str]()
+    for word in f"{call.name} {call.arguments}".split():
+        if lines and len(lines[-1]) + 1 + len(word) <= room:
             lines[-1] += f" {word}"
         else:
             lines.append(clipped(word, room))
