@@ -32,7 +32,7 @@ def edge_out_fires_only_once(lab: Lab) -> None:
     lab.shows("a new connection", lab.ready(epoll), OUT)
     lab.shows("nothing was sent", lab.ready(epoll), [])
     for time in ("first", "second"):
-        filled = lab.fill(near)
+        filled = lab.fill(near, far)
         lab.note("sender fills the buffer")
         lab.shows(f"{time} time full", lab.ready(epoll), [])
         lab.empty(far, filled)
@@ -129,7 +129,7 @@ def edge_out_may_stay_armed(lab: Lab) -> None:
         idle = sum(len(epoll.wait(0)) for _ in range(100))
     lab.supports("events of 100 waits while idle", idle, 0)
     lab.note("100 waits")
-    filled = lab.fill(near)
+    filled = lab.fill(near, far)
     lab.note("sender fills the buffer")
     lab.shows("full", lab.ready(epoll), [])
     lab.empty(far, filled)
