@@ -7,6 +7,7 @@ on the bare objects. The findings must be the same.
 
 import contextlib
 import fcntl
+import inspect
 import itertools
 import os
 import resource
@@ -16,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
+from io import FileIO
 from pathlib import Path
 from socket import (
     AF_INET,
@@ -31,8 +33,20 @@ from socket import (
 from struct import pack
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
-from epollkit import EPOLLET, EPOLLIN, Epoll, EventFlags, Poll, Socket, WaitTimeout, socketpair
+from epollkit import (
+    EPOLLET,
+    EPOLLIN,
+    Epoll,
+    EventFlags,
+    Poll,
+    PollFlags,
+    Socket,
+    WaitTimeout,
+    select,
+    socketpair,
+)
 from epollkit.scope._describe import describe
+from epollkit.semantics import _fence
 from epollkit.semantics._outcome import Bearing, Finding, NotShownHere
 
 if TYPE_CHECKING:
@@ -44,6 +58,9 @@ __all__ = ["MUST_ARRIVE", "Lab"]
 
 MUST_ARRIVE: Final = 5.0
 """Seconds for what must happen. What must not happen is shown by what happens after it."""
+
+EVERY_FLAG: Final = 0xFFFF
+"""All that fits into poll(2)'s mask."""
 
 T = TypeVar("T")
 _addresses = itertools.count(1)
@@ -92,7 +109,9 @@ class Lab:
         """Must come out as expected and does not bear on the claim; arguments as for `supports`."""
         self._find(Bearing.NEITHER, text, seen, expected)
 
-    def _find(self, bearing: Bearing, text: str, seen: object, expected: object) -> None:
+    def _find(
+        self, bearing: Bearing, text: str, seen: T, expected: T | Callable[[T], object]
+    ) -> None:
         if callable(expected):
             as_expected, wanted = bool(expected(seen)), "otherwise"
         else:
@@ -130,9 +149,16 @@ class Lab:
 
     def listener(self, name: str = "listener", backlog: int = 8) -> Socket:
         """A TCP socket that listens on a free port of the lab's own address, non-blocking."""
-        listener = self.socket(name)
+        listener = self.keep(Socket())
         listener.bind((self.address, 0))
         listener.listen(backlog)
+        return self._watched(listener, name)
+
+    def full_listener(self, name: str = "full") -> Socket:
+        """A TCP listener that admits no more: backlog 0, and one connection waits."""
+        listener = self.listener(name, backlog=0)
+        self.keep(Socket(timeout=MUST_ARRIVE)).connect(listener.getsockname())
+        self.queued(listener, 1)
         return listener
 
     def tcp_pair(self, near: str = "near", far: str = "far") -> tuple[Socket, Socket]:
@@ -192,6 +218,19 @@ class Lab:
             epoll.register(source, mask)
         return epoll
 
+    def poll(self, name: str, *sources: "HasFileno", mask: int = EVERY_FLAG) -> Poll:
+        """A `Poll` that asks these sources about all flags there are, or about some."""
+        poll = self.keep(Poll(), name)
+        for source in sources:
+            poll.register(source, mask)
+        return poll
+
+    def pipe(self, reader: str = "reader", writer: str = "writer") -> tuple[FileIO, FileIO]:
+        """Both ends of a pipe, non-blocking: a write without room returns None."""
+        numbers = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        ends = FileIO(numbers[0], "rb"), FileIO(numbers[1], "wb")
+        return self.keep(ends[0], reader), self.keep(ends[1], writer)
+
     def temporary(self) -> Path:
         """A directory of the experiment's own, removed at the end: for Unix sockets and files."""
         from tempfile import TemporaryDirectory  # noqa: PLC0415 - few experiments need it
@@ -205,6 +244,10 @@ class Lab:
         """While the block runs nothing is recorded: for loops of many calls."""
         return self._scope.paused() if self._scope else contextlib.nullcontext()
 
+    def call(self, function: Callable[..., T], *arguments: object) -> T:
+        """Make a call that is not a method of what is recorded, and record it: fcntl, select."""
+        return self._scope.call(function, *arguments) if self._scope else function(*arguments)
+
     def note(self, text: str) -> None:
         """Say in the recording what happens outside of it: in a pause, in another process."""
         if self._scope:
@@ -216,6 +259,17 @@ class Lab:
         """What wait(0) reports: the flags of its only event, or a list if there is not just one."""
         found = [event.flags for event in epoll.wait(0)]
         return found[0] if len(found) == 1 else found
+
+    def polled(self, poll: Poll) -> PollFlags | list[PollFlags]:
+        """As `ready`, of a `Poll`."""
+        found = [flags for _, flags in poll.wait(0)]
+        return found[0] if len(found) == 1 else found
+
+    def selected(self, source: "HasFileno") -> list[str]:
+        """In which of its three sets select(2) leaves it."""
+        found = self.call(select, [source], [source], [source], 0)
+        names = ("readable", "writable", "exceptional")
+        return [name for name, kept in zip(names, found, strict=True) if kept]
 
     def arrived(self, source: Socket, size: int) -> None:
         """Wait until so many bytes are in the receive queue.
@@ -288,6 +342,28 @@ class Lab:
                 self.readable(source)
                 size -= len(source.recv(size))
 
+    def queued(self, listener: Socket, count: int) -> None:
+        """Wait until so many connections wait to be accepted by a TCP listener.
+
+        Raises:
+            WaitTimeout: they did not within `MUST_ARRIVE`.
+        """
+        self.wait_until(f"{count} queued", lambda: listener.tcp_info().unacked == count)
+
+    def read_until(self, source: Socket, condition: Callable[[], T]) -> T:
+        """Receive a little at a time until the condition holds. Not recorded.
+
+        Returns:
+            What made it hold.
+        """
+
+        def read() -> T:
+            source.try_recv(1024)
+            return condition()
+
+        with self.pause():
+            return self.wait_until("what reading should bring about", read)
+
     def edges(self, source: Socket) -> Epoll:
         """An edge-triggered set on it, whose first report has been taken. It is not recorded."""
         edges = Epoll()
@@ -313,8 +389,19 @@ class Lab:
         result = self.outcome(call, *arguments)
         return describe(result) if isinstance(result, BaseException) else "none"
 
-    def wait_until(self, what: str, condition: Callable[[], object]) -> None:
+    def flags(self, source: "HasFileno") -> list[str]:
+        """Which of O_NONBLOCK (of the open file) and FD_CLOEXEC (of the descriptor) are set."""
+        found = {
+            "O_NONBLOCK": fcntl.fcntl(source, fcntl.F_GETFL) & os.O_NONBLOCK,
+            "FD_CLOEXEC": fcntl.fcntl(source, fcntl.F_GETFD) & fcntl.FD_CLOEXEC,
+        }
+        return [name for name, value in found.items() if value]
+
+    def wait_until(self, what: str, condition: Callable[[], T]) -> T:
         """Let others run until the condition holds.
+
+        Returns:
+            What made it hold.
 
         Raises:
             WaitTimeout: it did not within `MUST_ARRIVE`.
@@ -324,6 +411,7 @@ class Lab:
             if time.monotonic() > deadline:
                 raise WaitTimeout(what, seen, MUST_ARRIVE)
             os.sched_yield()
+        return seen
 
     def thread(self, function: Callable[[], T]) -> Future[T]:
         """Run it in a thread of its own, which is asleep in a system call, or over, on return.
@@ -381,6 +469,31 @@ class Lab:
             check=False,
         )
 
+    def fenced(self, setup: str, *trials: tuple[str, ...]) -> list[str]:
+        """Try Python calls in processes that may make only some system calls.
+
+        Args:
+            setup: code that runs first, freely: imports.
+            trials: each a call, and the names of the system calls that it may make.
+
+        Returns:
+            For each trial "done", or "SIGSYS" if it made another system call.
+
+        Raises:
+            NotShownHere: no seccomp(2), or a machine whose system call numbers are not known.
+        """
+        self.needs(os.uname().machine in _fence.NUMBERS, "x86-64 or arm64")
+        lines = [
+            f"print(trial(lambda: {call}, *{allowed}), flush=True)"
+            for call, *allowed in (("None",), *trials)
+        ]
+        child = self.child("\n".join([inspect.getsource(_fence), setup, *lines]))
+        able, *results = child.stdout.split() or ["failed"]
+        self.needs(able == "done", "seccomp(2)")
+        for (call, *allowed), result in zip(trials, results, strict=True):
+            self.note(f"{' '.join(allowed) or 'no call'} allowed: {call}: {result}")
+        return results
+
 
 def _asleep(task: int) -> bool:
     """Whether a thread of this process is asleep in a system call that waits for descriptors."""
@@ -393,7 +506,7 @@ def _asleep(task: int) -> bool:
 
 _WAITING: Final = {
     # poll, ppoll, epoll_wait, epoll_pwait, epoll_pwait2, select, pselect6, connect, accept,
-    # accept4, sendto, recvfrom, sendmsg, recvmsg
+    # accept4, sendto, recvfrom, sendmsg, recvmsg, close
     "x86_64": (
         "7",
         "271",
@@ -409,7 +522,8 @@ _WAITING: Final = {
         "45",
         "46",
         "47",
+        "3",
     ),
-    "aarch64": ("73", "22", "441", "72", "203", "202", "242", "206", "207", "211", "212"),
+    "aarch64": ("73", "22", "441", "72", "203", "202", "242", "206", "207", "211", "212", "57"),
 }
 """Numbers of the system calls in which a thread of an experiment waits; not futex, for the GIL."""
