@@ -135,15 +135,13 @@ class _Source:
 
 
 def _sources(lab: Lab) -> dict[str, _Source]:
-    reader, writer = os.pipe()
+    reader, writer = lab.pipe("pipe", "")
     counter = os.eventfd(0, os.EFD_SEMAPHORE)
-    pipe = lab.keep(FileIO(reader, "rb"), "pipe")
-    lab.keep(FileIO(writer, "wb"))
     return {
         "TCP": _socket(lab, *lab.tcp_pair("TCP", "")),
         "UDP": _socket(lab, *lab.udp_pair("UDP", "")),
         "Unix": _socket(lab, *lab.unix_pair("Unix", "")),
-        "pipe": _Source(pipe, partial(os.write, writer, b"x"), partial(os.read, reader, 1)),
+        "pipe": _Source(reader, partial(writer.write, b"x"), partial(reader.read, 1)),
         "eventfd": _Source(
             lab.keep(FileIO(counter, "rb"), "eventfd"),
             partial(os.eventfd_write, counter, 1),

@@ -1,6 +1,5 @@
 """Edge-triggered epoll and EPOLLOUT: when a socket that can be written to says so."""
 
-import os
 from functools import partial
 from socket import SO_SNDBUF, SOL_SOCKET
 
@@ -67,13 +66,12 @@ def edge_out_fires_when_the_peer_reads(lab: Lab) -> None:
         else:
             lab.wait_until("the acknowledgement", partial(_all_acknowledged, near))
             lab.contradicts("TCP: the peer has read it", lab.ready(epoll), [])
-    reader, writer = os.pipe()
+    reader, writer = lab.pipe()
     pipe = lab.epoll("pipe ET")
-    pipe.register(lab.keep(os.fdopen(writer, "wb", buffering=0)), OUT | ET)
-    lab.keep(os.fdopen(reader, "rb", buffering=0))
+    pipe.register(writer, OUT | ET)
     lab.shows("pipe: new", lab.ready(pipe), OUT)
-    os.write(writer, b"x")
-    os.read(reader, 1)
+    writer.write(b"x")
+    reader.read(1)
     lab.contradicts("pipe: a byte was written and read", lab.ready(pipe), [])
 
 

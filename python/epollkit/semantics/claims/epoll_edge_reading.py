@@ -140,15 +140,14 @@ def edge_listener_must_accept_until_eagain(lab: Lab) -> None:
     """
     listener = lab.listener()
     epoll = lab.epoll("ET", listener, mask=IN | ET)
-    clients = [lab.socket(name, timeout=MUST_ARRIVE) for name in ("first", "second")]
-    for client in clients:
-        client.connect(listener.getsockname())
-    lab.wait_until("two clients", lambda: listener.tcp_info().unacked == len(clients))
+    for name in ("first", "second"):
+        lab.socket(name, timeout=MUST_ARRIVE).connect(listener.getsockname())
+    lab.queued(listener, 2)
     lab.shows("two clients wait", lab.ready(epoll), IN)
     lab.keep(listener.accept()[0])
     lab.supports("one was accepted, the second waits", lab.ready(epoll), [])
     lab.socket("third", timeout=MUST_ARRIVE).connect(listener.getsockname())
-    lab.wait_until("two clients", lambda: listener.tcp_info().unacked == len(clients))
+    lab.queued(listener, 2)
     lab.supports("a third connects", lab.ready(epoll), IN)
     accepted = listener.accept_many()
     for connection, _ in accepted:

@@ -89,10 +89,9 @@ def level_listener_needs_one_accept_for_each_event(lab: Lab) -> None:
     """Two clients connect before the first wait; the server accepts one after each event."""
     listener = lab.listener()
     epoll = lab.epoll("LT", listener)
-    clients = [lab.socket(name, timeout=MUST_ARRIVE) for name in ("first", "second")]
-    for client in clients:
-        client.connect(listener.getsockname())
-    lab.wait_until("two clients", lambda: listener.tcp_info().unacked == len(clients))
+    for name in ("first", "second"):
+        lab.socket(name, timeout=MUST_ARRIVE).connect(listener.getsockname())
+    lab.queued(listener, 2)
     lab.supports("two clients wait", lab.ready(epoll), IN)
     lab.keep(listener.accept()[0])
     lab.supports("one was accepted", lab.ready(epoll), IN)
