@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from io import FileIO
 from pathlib import Path
@@ -78,6 +78,7 @@ class Lab:
         self.findings: list[Finding] = []
         self._scope = scope
         self._ends = contextlib.ExitStack()
+        self._threads = 0
 
     def __enter__(self) -> Self:
         return self
@@ -87,7 +88,7 @@ class Lab:
 
     # Findings.
 
-    def supports(self, text: str, seen: object, expected: object) -> None:
+    def supports(self, text: str, seen: T, expected: T | Callable[[T], object]) -> None:
         """What was expected speaks for the claim.
 
         Args:
@@ -97,11 +98,11 @@ class Lab:
         """
         self._find(Bearing.SUPPORTS, text, seen, expected)
 
-    def contradicts(self, text: str, seen: object, expected: object) -> None:
+    def contradicts(self, text: str, seen: T, expected: T | Callable[[T], object]) -> None:
         """What was expected speaks against the claim; arguments as for `supports`."""
         self._find(Bearing.CONTRADICTS, text, seen, expected)
 
-    def shows(self, text: str, seen: object, expected: object) -> None:
+    def shows(self, text: str, seen: T, expected: T | Callable[[T], object]) -> None:
         """Must come out as expected and does not bear on the claim; arguments as for `supports`."""
         self._find(Bearing.NEITHER, text, seen, expected)
 
@@ -121,7 +122,8 @@ class Lab:
         if not condition:
             raise NotShownHere(f"needs {what}")
 
-    # What an experiment is made of. Everything is closed at the end, in the reverse order.
+    # What an experiment is made of. Everything is closed at the end, in the reverse order. A name
+    # is what a recording calls it, and is used once; what is called "" is not recorded.
 
     def keep(self, thing: T, name: str = "") -> T:
         """Close it at the end, and record it under this name."""
@@ -224,7 +226,7 @@ class Lab:
         return Path(self._ends.enter_context(TemporaryDirectory(prefix="epollkit-")))
 
     def _watched(self, socket: Socket, name: str) -> Socket:
-        return self._scope.watch(socket, name) if self._scope else socket
+        return self._scope.watch(socket, name) if self._scope and name else socket
 
     def pause(self) -> contextlib.AbstractContextManager[object]:
         """While the block runs nothing is recorded: for loops of many calls."""
@@ -235,7 +237,7 @@ class Lab:
         return self._scope.call(function, *arguments) if self._scope else function(*arguments)
 
     def note(self, text: str) -> None:
-        """Record what happened elsewhere, in words."""
+        """Say in the recording what happens outside of it: in a pause, in another process."""
         if self._scope:
             self._scope.note(text)
 
@@ -368,14 +370,15 @@ class Lab:
             except BaseException as error:  # noqa: BLE001 - the future carries it
                 future.set_exception(error)
 
-        thread = threading.Thread(target=run, name="epollkit-lab")
+        self._threads += 1
+        thread = threading.Thread(target=run, name=f"thread {self._threads}")
         thread.start()
         self._ends.callback(thread.join, MUST_ARRIVE)
         self.wait_until("a thread asleep", lambda: future.done() or _asleep(thread.native_id or 0))
         return future
 
     @contextlib.contextmanager
-    def holder(self, *sources: Socket) -> Iterator[None]:
+    def holder(self, *sources: Socket) -> Generator[None]:
         """While the block runs another process has these descriptors, too, and does nothing."""
         with subprocess.Popen(
             [sys.executable, "-S", "-c", "import sys; sys.stdin.read()"],

@@ -83,8 +83,10 @@ def send_returns_zero_when_the_peer_has_closed(lab: Lab) -> None:
     notebook="01",
 )
 def send_fails_as_soon_as_the_peer_has_closed(lab: Lab) -> None:
-    """The first send after the peer's close: on a Unix socket, whose ends the kernel sees at once,
-    and on TCP, whose end has only heard that the peer will send no more.
+    """The first send after the peer's close, on a Unix socket and on TCP.
+
+    The kernel has both ends of a Unix socket in hand. A TCP end has only heard that the peer will
+    send no more.
     """
     near, far = lab.unix_pair("Unix", "Unix peer")
     far.close()
@@ -112,8 +114,9 @@ def a_successful_send_means_the_peer_has_it(lab: Lab) -> None:
     """
     near, far = lab.tcp_pair("sender", "peer")
     taken = lab.fill(near)
-    lab.contradicts("bytes that send took", taken, lambda n: n > 100_000)
-    lab.contradicts("of them not acknowledged", near.outq(), lambda n: n > 10_000)
+    lab.note(f"{taken:,} bytes sent until EAGAIN")
+    lab.contradicts("bytes that send took", taken, lambda n: n > far.inq())
+    lab.contradicts("of them not acknowledged", near.outq(), lambda n: n > 0)
     lab.contradicts("in the peer's receive queue", far.inq(), lambda n: 0 < n < taken)
     far.close()
     lab.readable(near)
@@ -162,6 +165,7 @@ def a_blocking_send_returns_when_all_is_taken(lab: Lab) -> None:
     waiting = lab.thread(lambda: near.send(bytes(MEGABYTE)))
     lab.supports("the peer reads nothing: send is over", waiting.done(), expected=False)
     lab.empty(far, MEGABYTE)
+    lab.note("the peer has read all of it")
     lab.supports("the peer has read it: send returns", waiting.result(MUST_ARRIVE), MEGABYTE)
 
 
@@ -177,9 +181,11 @@ def send_fails_with_eagain_when_the_buffer_is_full(lab: Lab) -> None:
     near, far = lab.tcp_pair("sender", "peer")
     lab.supports("the buffer is empty: send", near.send(b"x"), 1)
     taken = lab.fill(near)
+    lab.note(f"{taken:,} bytes sent until EAGAIN")
     lab.supports("it is full", lab.error(near.send, b"x"), "EAGAIN")
     lab.supports("error pending (SO_ERROR)", near.error(), 0)
     lab.empty(far, 1 + taken)
+    lab.note("the peer has read all of it")
     lab.reports(near, EventFlags.OUT)
     lab.supports("the peer has read all", near.send(b"x"), 1)
 
@@ -194,10 +200,10 @@ def send_fails_with_eagain_when_the_buffer_is_full(lab: Lab) -> None:
     notebook="01",
 )
 def writing_after_shut_wr_raises_sigpipe(lab: Lab) -> None:
-    """send after SHUT_WR: in a child with the signal's default action, with MSG_NOSIGNAL, and in
-    this process, where Python ignores the signal.
+    """Three sends after SHUT_WR, of which the first ends a child.
 
-    Whose end it was does not matter: a peer that is gone gives the same.
+    It has the signal's default action; then MSG_NOSIGNAL; then none, in this process, where Python
+    ignores the signal. A peer that is gone gives the same.
     """
     near, far = lab.tcp_pair("writer", "peer")
     near.shutdown(SHUT_WR)
