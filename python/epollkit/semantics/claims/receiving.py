@@ -108,8 +108,9 @@ def eagain_and_ewouldblock_differ(lab: Lab) -> None:
     lab.contradicts("recv that has nothing", _errno(refused), errno.EAGAIN)
     lab.contradicts("the same as EWOULDBLOCK", _errno(refused), errno.EWOULDBLOCK)
     lab.shows("in Python", type(refused).__name__, "BlockingIOError")
+    near, _far = lab.unix_pair("Unix", "Unix peer")
     lab.fill(near)
-    lab.note("send until EAGAIN")
+    lab.note("send until it is refused")
     full = lab.outcome(near.send, b"x")
     lab.contradicts("send without room, as EWOULDBLOCK", _errno(full), errno.EWOULDBLOCK)
 
