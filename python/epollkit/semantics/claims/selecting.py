@@ -63,13 +63,15 @@ def select_changes_its_sets(lab: Lab) -> None:
     far.send(b"x")
     lab.arrived(one, 1)
     ready, _ = select_in_place(nfds, readers, 0)
-    lab.note("the C library's select changes its set")
+    left = [numbers[each] for each in readers.among(numbers)]
+    lab.note(f"the C library's select on both: {ready} ready, left in the set: {left}")
     lab.supports("one of two is readable: ready", ready, 1)
-    lab.supports("left in the set", [numbers[each] for each in readers.among(numbers)], ["one"])
+    lab.supports("left in the set", left, ["one"])
     one.recv(1)
     other.send(b"x")
     lab.arrived(two, 1)
     ready, _ = select_in_place(nfds, readers, 0)
+    lab.note(f"the C library's select on what is left: {ready} ready")
     lab.supports("the other is readable, the same set: ready", ready, 0)
     lists = [one, two]
     found, _, _ = lab.call(select, lists, [], [], 0)
@@ -93,10 +95,12 @@ def select_changes_its_timeout(lab: Lab) -> None:
     near, far = lab.tcp_pair()
     number = near.fileno()
     _, left = select_in_place(number + 1, FdSet(number), 0.01)
+    lab.note(f"the C library's select, 10 ms: {left} s left")
     lab.supports("nothing came in 10 ms: s left", left, 0.0)
     far.send(b"x")
     lab.arrived(near, 1)
     _, left = select_in_place(number + 1, FdSet(number), LONG)
+    lab.note(f"the C library's select, 60 s: {left} s left")
     lab.supports("readable, 60 s given: s left", left, lambda seconds: 0 < seconds < LONG)
 
 
@@ -117,8 +121,10 @@ def nfds_is_the_highest_descriptor_plus_one(lab: Lab) -> None:
     lab.arrived(near, 1)
     number = near.fileno()
     ready, _ = select_in_place(number, FdSet(number), 0)
+    lab.note(f"select(fd, ...): {ready} ready")
     lab.supports("nfds is its number: ready", ready, 0)
     ready, _ = select_in_place(number + 1, FdSet(number), 0)
+    lab.note(f"select(fd + 1, ...): {ready} ready")
     lab.supports("nfds is its number plus one: ready", ready, 1)
 
 

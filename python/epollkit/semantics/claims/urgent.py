@@ -11,7 +11,7 @@ from epollkit.semantics._registry import Verdict, claim
 
 IN, PRI = EventFlags.IN, EventFlags.PRI
 SIOCATMARK = 0x8905
-"""sockatmark(3): whether the next byte to read is the one after the mark."""
+"""What sockatmark(3) asks."""
 
 
 @claim(
@@ -107,11 +107,11 @@ def recv_stops_at_the_mark(lab: Lab) -> None:
     """
     near, far = lab.tcp_pair("reader", "sender")
     _send_around(lab, near, far)
-    lab.supports("at the mark", _at_mark(lab, near), 0)
+    lab.supports("at the mark", lab.call(sockatmark, near), 0)
     lab.supports("recv(9)", near.recv(9), b"a")
-    lab.supports("at the mark", _at_mark(lab, near), 1)
+    lab.supports("at the mark", lab.call(sockatmark, near), 1)
     lab.supports("recv(9)", near.recv(9), b"b")
-    lab.supports("at the mark", _at_mark(lab, near), 0)
+    lab.supports("at the mark", lab.call(sockatmark, near), 0)
 
 
 @claim(
@@ -269,12 +269,9 @@ def _send_around(lab: Lab, near: Socket, far: Socket) -> None:
     lab.wait_until("all of them", lambda: near.tcp_info().bytes_received == sum(sent))
 
 
-def _at_mark(lab: Lab, near: Socket) -> int:
-    return int.from_bytes(lab.call(_sockatmark, near), byteorder)
-
-
-def _sockatmark(near: Socket) -> bytes:
-    return ioctl(near, SIOCATMARK, bytes(4))
+def sockatmark(near: Socket) -> int:
+    """Whether the mark is next, 1 or 0."""
+    return int.from_bytes(ioctl(near, SIOCATMARK, bytes(4)), byteorder)
 
 
 def _needs_unix_oob(lab: Lab, far: Socket) -> None:
