@@ -7,6 +7,7 @@ on the bare objects. The findings must be the same.
 
 import contextlib
 import fcntl
+import inspect
 import itertools
 import os
 import resource
@@ -44,6 +45,7 @@ from epollkit import (
     socketpair,
 )
 from epollkit.scope._describe import describe
+from epollkit.semantics import _fence
 from epollkit.semantics._outcome import Bearing, Finding, NotShownHere
 
 if TYPE_CHECKING:
@@ -106,7 +108,9 @@ class Lab:
         """Must come out as expected and does not bear on the claim; arguments as for `supports`."""
         self._find(Bearing.NEITHER, text, seen, expected)
 
-    def _find(self, bearing: Bearing, text: str, seen: object, expected: object) -> None:
+    def _find(
+        self, bearing: Bearing, text: str, seen: T, expected: T | Callable[[T], object]
+    ) -> None:
         if callable(expected):
             as_expected, wanted = bool(expected(seen)), "otherwise"
         else:
@@ -144,9 +148,16 @@ class Lab:
 
     def listener(self, name: str = "listener", backlog: int = 8) -> Socket:
         """A TCP socket that listens on a free port of the lab's own address, non-blocking."""
-        listener = self.socket(name)
+        listener = self.keep(Socket())
         listener.bind((self.address, 0))
         listener.listen(backlog)
+        return self._watched(listener, name)
+
+    def full_listener(self, name: str = "full") -> Socket:
+        """A TCP listener that admits no more: backlog 0, and one connection waits."""
+        listener = self.listener(name, backlog=0)
+        self.keep(Socket(timeout=MUST_ARRIVE)).connect(listener.getsockname())
+        self.queued(listener, 1)
         return listener
 
     def tcp_pair(self, near: str = "near", far: str = "far") -> tuple[Socket, Socket]:
@@ -300,6 +311,14 @@ class Lab:
                 self.readable(source)
                 size -= len(source.recv(size))
 
+    def queued(self, listener: Socket, count: int) -> None:
+        """Wait until so many connections wait to be accepted by a TCP listener.
+
+        Raises:
+            WaitTimeout: they did not within `MUST_ARRIVE`.
+        """
+        self.wait_until(f"{count} queued", lambda: listener.tcp_info().unacked == count)
+
     def read_until(self, source: Socket, condition: Callable[[], T]) -> T:
         """Receive a little at a time until the condition holds. Not recorded.
 
@@ -338,6 +357,14 @@ class Lab:
         """The name of the errno with which the call fails: "EAGAIN"; "none" if it succeeds."""
         result = self.outcome(call, *arguments)
         return describe(result) if isinstance(result, BaseException) else "none"
+
+    def flags(self, source: "HasFileno") -> list[str]:
+        """Which of O_NONBLOCK (of the open file) and FD_CLOEXEC (of the descriptor) are set."""
+        found = {
+            "O_NONBLOCK": fcntl.fcntl(source, fcntl.F_GETFL) & os.O_NONBLOCK,
+            "FD_CLOEXEC": fcntl.fcntl(source, fcntl.F_GETFD) & fcntl.FD_CLOEXEC,
+        }
+        return [name for name, value in found.items() if value]
 
     def wait_until(self, what: str, condition: Callable[[], T]) -> T:
         """Let others run until the condition holds.
@@ -410,6 +437,31 @@ class Lab:
             timeout=timeout,
             check=False,
         )
+
+    def fenced(self, setup: str, *trials: tuple[str, ...]) -> list[str]:
+        """Try Python calls in processes that may make only some system calls.
+
+        Args:
+            setup: code that runs first, freely: imports.
+            trials: each a call, and the names of the system calls that it may make.
+
+        Returns:
+            For each trial "done", or "SIGSYS" if it made another system call.
+
+        Raises:
+            NotShownHere: no seccomp(2), or a machine whose system call numbers are not known.
+        """
+        self.needs(os.uname().machine in _fence.NUMBERS, "x86-64 or arm64")
+        lines = [
+            f"print(trial(lambda: {call}, *{allowed}), flush=True)"
+            for call, *allowed in (("None",), *trials)
+        ]
+        child = self.child("\n".join([inspect.getsource(_fence), setup, *lines]))
+        able, *results = child.stdout.split() or ["failed"]
+        self.needs(able == "done", "seccomp(2)")
+        for (call, *allowed), result in zip(trials, results, strict=True):
+            self.note(f"{' '.join(allowed) or 'no call'} allowed: {call}: {result}")
+        return results
 
 
 def _asleep(task: int) -> bool:
