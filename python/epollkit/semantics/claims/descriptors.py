@@ -76,7 +76,7 @@ def cloexec_belongs_to_the_descriptor(lab: Lab) -> None:
     topic="descriptors",
     verdict=Verdict.CONDITION,
     truth="those without FD_CLOEXEC; Python and epollkit set it on all they make (PEP 446)",
-    man="execve(2), PEP 446",
+    man="execve(2), fcntl(2)",
     notebook="01",
 )
 def exec_keeps_open_sockets(lab: Lab) -> None:
