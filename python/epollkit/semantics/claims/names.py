@@ -6,8 +6,6 @@ import epollkit
 from epollkit.semantics._lab import Lab
 from epollkit.semantics._registry import Verdict, claim
 
-_SETUP: Final = "import socket"
-
 
 @claim(
     "htonl, htons, inet_pton and inet_ntop make no system call",
@@ -29,7 +27,7 @@ def byte_order_needs_no_system_call(lab: Lab) -> None:
         "inet_ntop": "socket.inet_ntop(socket.AF_INET, bytes(4))",
     }
     *done, asked = lab.fenced(
-        _SETUP,
+        "import socket",
         *((call,) for call in calls.values()),
         ("socket.gethostname()",),
     )
