@@ -96,10 +96,12 @@ def describe_events(events: Iterable[tuple[int, EventFlags]], name_of: NameOf) -
     return describe([f"{name_of(number) or number} {describe(flags)}" for number, flags in events])
 
 
-def describe_result(result: Any, name_of: NameOf) -> str:  # noqa: ANN401 - what a call gave
+def describe_result(call: str, result: Any, name_of: NameOf) -> str:  # noqa: ANN401 - what it gave
     """What a call returned: data by its size, sources by their names, None as nothing to say."""
     if result is None:
         return ""
+    if call in ("connect_ex", "error"):
+        return errno.errorcode.get(result, str(result))
     if hasattr(result, "eof"):  # Drained
         return f"{len(result.data)} eof" if result.eof else str(len(result.data))
     return _word(result, name_of)

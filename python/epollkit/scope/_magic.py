@@ -6,7 +6,7 @@ IPython is imported when it loads the extension, not before: epollkit does not n
 import argparse
 import ast
 import shlex
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -150,7 +150,7 @@ def _perform(shell: Shell, scope: Scope, options: argparse.Namespace, cell: str)
     __tracebackhide__ = True
     source = shell.transform_cell(cell)
     tree = ast.parse(source)
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} | {*options.sources}
+    used = [*options.sources, *_names_in(tree)]
     names = shell.user_ns
     with _stand_ins(scope, names, used) as adopt:
         for wanted in options.sources:
@@ -166,14 +166,21 @@ def _perform(shell: Shell, scope: Scope, options: argparse.Namespace, cell: str)
                 scope.wait()
 
 
+def _names_in(tree: ast.AST) -> list[str]:
+    """Every name, in the order in which the cell names them first."""
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    found.sort(key=lambda node: (node.lineno, node.col_offset))
+    return list(dict.fromkeys(node.id for node in found))
+
+
 @contextmanager
 def _stand_ins(
-    scope: Scope, names: dict[str, Any], used: set[str]
+    scope: Scope, names: dict[str, Any], used: Iterable[str]
 ) -> Generator[Callable[[], None]]:
     """While the block runs, the names stand for what tells the scope of its calls."""
 
     def adopt() -> None:
-        for name in sorted(used):
+        for name in used:
             thing = names.get(name)
             if _can_be_watched(thing) and type(thing) is not Watched:
                 names[name] = scope.watch(thing, scope.free_name(name))
