@@ -4,8 +4,12 @@ The functions around sockets are here under the names that the standard library'
 them. Those that only convert or ask the system are its own. The constants stay `socket.AF_INET` and
 so on: there are hundreds, they depend on the interpreter, and a second name would buy nothing. The
 EPOLL* ones are here because `Epoll` is.
+
+What only experiments and tests need is imported when it is first asked for.
 """
 
+import importlib
+import typing
 from select import (
     EPOLL_CLOEXEC,
     EPOLLERR,
@@ -92,9 +96,36 @@ from epollkit._errors import ClosedEpollError, EpollkitError, HarnessError, Wait
 from epollkit._flags import EventFlags, PollFlags
 from epollkit._selector import EpollSelector
 from epollkit._tcp_state import TcpState
-from epollkit.scope import Scope, Trace, load_ipython_extension, unload_ipython_extension
+
+if typing.TYPE_CHECKING:
+    from epollkit import scope, semantics
+    from epollkit.scope import Scope, Trace, load_ipython_extension, unload_ipython_extension
 
 EPOLLWAKEUP: int = EventFlags.WAKEUP.value
+
+_LATER = {
+    "Scope": "scope",
+    "Trace": "scope",
+    "load_ipython_extension": "scope",
+    "scope": "",
+    "semantics": "",
+    "unload_ipython_extension": "scope",
+}
+"""By name: the module that has it; none for a module itself."""
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for the first time."""
+    if name not in _LATER:
+        raise AttributeError(f"module 'epollkit' has no attribute {name!r}")
+    module = importlib.import_module(f"epollkit.{_LATER[name] or name}")
+    value = globals()[name] = getattr(module, name) if _LATER[name] else module
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
 
 __all__ = [
     "CMSG_LEN",
@@ -184,7 +215,9 @@ __all__ = [
     "load_ipython_extension",
     "ntohl",
     "ntohs",
+    "scope",
     "select",
+    "semantics",
     "serve",
     "setdefaulttimeout",
     "socketpair",

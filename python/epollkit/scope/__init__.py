@@ -4,7 +4,7 @@
 Jupyter, as JSON, and as a trace for Chrome and Perfetto.
 """
 
-from epollkit.scope._magic import load_ipython_extension, unload_ipython_extension
+from epollkit.scope._extension import load_ipython_extension, unload_ipython_extension
 from epollkit.scope._scope import Scope
 from epollkit.scope._text import legend
 from epollkit.scope._trace import Call, Look, Mark, MarkKind, Mistake, Probe, Source, Tick, Trace

@@ -1,4 +1,4 @@
-"""`%load_ext epollkit` and `%%epolltrace`: record a notebook's cell.
+"""`%%epolltrace`: record a notebook's cell.
 
 IPython is imported when it loads the extension, not before: epollkit does not need it.
 """
@@ -17,7 +17,15 @@ from epollkit.scope._watched import Watched, unwatched
 if TYPE_CHECKING:
     from epollkit.scope._trace import Trace
 
-__all__ = ["load_ipython_extension", "unload_ipython_extension"]
+__all__ = ["Shell", "load", "unload"]
+
+
+_TRIGGERS: Final = {
+    "LT": EventFlags(0),
+    "ET": EventFlags.ET,
+    "ONESHOT": EventFlags.ONESHOT,
+    "ET|ONESHOT": EventFlags.ET | EventFlags.ONESHOT,
+}
 
 
 class Shell(Protocol):
@@ -36,16 +44,8 @@ class Shell(Protocol):
         ...
 
 
-_TRIGGERS: Final = {
-    "LT": EventFlags(0),
-    "ET": EventFlags.ET,
-    "ONESHOT": EventFlags.ONESHOT,
-    "ET|ONESHOT": EventFlags.ET | EventFlags.ONESHOT,
-}
-
-
-def load_ipython_extension(shell: Shell) -> None:
-    """What `%load_ext epollkit` calls: it registers `%%epolltrace`."""
+def load(shell: Shell) -> None:
+    """Register `%%epolltrace`."""
 
     def epolltrace(line: str, cell: str) -> "Trace":
         __tracebackhide__ = True
@@ -55,8 +55,8 @@ def load_ipython_extension(shell: Shell) -> None:
     shell.register_magic_function(epolltrace, "cell", "epolltrace")
 
 
-def unload_ipython_extension(shell: Shell) -> None:
-    """What `%unload_ext epollkit` calls."""
+def unload(shell: Shell) -> None:
+    """Take it away."""
     shell.magics_manager.magics["cell"].pop("epolltrace", None)
 
 

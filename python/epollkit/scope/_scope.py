@@ -64,6 +64,8 @@ class Scope:
     order in which they end.
     """
 
+    __module__ = "epollkit"
+
     def __init__(self, title: str = "", *, capacity: int = 10_000) -> None:
         if capacity < 1:
             raise ValueError(f"capacity: at least 1 tick, not {capacity}")

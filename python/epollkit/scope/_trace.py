@@ -126,6 +126,8 @@ class Mistake:
 class Trace:
     """A recorded experiment. Shows itself in Jupyter; `print(trace)` draws it as text."""
 
+    __module__ = "epollkit"
+
     sources: tuple[Source, ...]
     probes: tuple[Probe, ...]
     ticks: tuple[Tick, ...]

@@ -73,7 +73,7 @@ complete -c epollkit -n '_shtab_epollkit_using doctor' -l check -d 'exit with 1 
 complete -c epollkit -n '_shtab_epollkit_using doctor' -l json -d 'one JSON object, with "schema": 1'
 complete -c epollkit -n '_shtab_epollkit_using doctor' -l quiet -d 'print errors only; see the exit code'
 complete -c epollkit -n '_shtab_epollkit_using doctor' -l no-color -d 'no colours, as with NO_COLOR in the environment'
-complete -c epollkit -n '_shtab_epollkit_using; and test $_shtab_epollkit_npos -eq 0' -a semantics -d 'Decide what people claim about sockets, select, poll and epoll: each claim by'
+complete -c epollkit -n '_shtab_epollkit_using; and test $_shtab_epollkit_npos -eq 0' -a semantics -d 'Decide what people claim about sockets, select, poll and epoll, each claim'
 complete -c epollkit -n '_shtab_epollkit_using semantics' -s h -l help -d 'show this help message and exit'
 complete -c epollkit -n '_shtab_epollkit_using semantics' -l only -x -d 'only this topic, or this claim; may be repeated'
 complete -c epollkit -n '_shtab_epollkit_using semantics' -l json -d 'one JSON object, with "schema": 1'

@@ -13,7 +13,7 @@ _shtab_epollkit_commands() {
     completion:'Print a script that teaches a shell to complete this command.'
     demo:'Connect many clients to an echo server, measure, and show what epoll'"'"'s'
     doctor:'Show the limits that sockets run into on this machine, and how to raise them.'
-    semantics:'Decide what people claim about sockets, select, poll and epoll: each claim by'
+    semantics:'Decide what people claim about sockets, select, poll and epoll, each claim'
     serve:'Run a native server until Ctrl-C, then print what it counted.'
   )
   _describe 'epollkit commands' _commands
