@@ -119,7 +119,7 @@ def _word(value: Any, name_of: NameOf) -> str:  # noqa: ANN401 - any argument
         return f"{value[0]}:{value[1]}"
     if _is(value, tuple) and value and _is(value[0], bytes):
         return str(len(value[0]))  # recvfrom, recvmsg
-    if _is(value, list, tuple) and value:
+    if _is(value, list, tuple):
         return f"[{' '.join(_word(each, name_of) for each in value)}]"
     if hasattr(value, "fileno"):
         return name_of(value) or f"fd {value.fileno()}"
