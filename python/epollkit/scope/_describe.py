@@ -105,6 +105,8 @@ def describe_result(call: str, result: Any, name_of: NameOf) -> str:  # noqa: AN
         return ""
     if call in ("connect_ex", "error"):
         return errno.errorcode.get(result, str(result))
+    if call == "select" and _is(result, tuple):
+        return " ".join(_word(each, name_of) for each in result)
     if call in ("accept", "accept4", "try_accept"):
         return _word(result[1], name_of)  # who came: the socket has no name yet
     if hasattr(result, "eof"):  # Drained

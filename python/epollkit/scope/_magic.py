@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from epollkit._flags import EventFlags
+from epollkit.scope._look import number_of
 from epollkit.scope._scope import Scope
 from epollkit.scope._watched import Watched, unwatched
 
@@ -182,7 +183,7 @@ def _stand_ins(
     def adopt() -> None:
         for name in used:
             thing = names.get(name)
-            if _can_be_watched(thing) and type(thing) is not Watched:
+            if _can_be_watched(thing) and type(thing) is not Watched and not _is_closed(thing):
                 names[name] = scope.watch(thing, scope.free_name(name))
 
     adopt()
@@ -199,3 +200,8 @@ def _can_be_watched(thing: object) -> bool:
         return False
     is_set = hasattr(thing, "register") and hasattr(thing, "unregister")
     return is_set or (hasattr(thing, "fileno") and hasattr(thing, "getsockopt"))
+
+
+def _is_closed(thing: Any) -> bool:  # noqa: ANN401 - a socket or a set
+    """Whether it is left over from a cell before, with a name that is used again."""
+    return hasattr(thing, "fileno") and number_of(thing) == -1
