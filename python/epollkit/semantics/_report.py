@@ -94,13 +94,15 @@ def verdict_in_words(outcome: Outcome) -> str:
 
 
 def link(page: str) -> str:
-    """Where to read a page: "epoll(7)" or "RFC 9293"."""
+    """Where to read a page: "epoll(7)", "RFC 9293" or "PEP 475"."""
     if found := re.fullmatch(r"(\w+)\((\d)\)", page):
         name, section = found.groups()
         return f"https://man7.org/linux/man-pages/man{section}/{name}.{section}.html"
     if found := re.fullmatch(r"RFC (\d+)", page):
         return f"https://www.rfc-editor.org/rfc/rfc{found[1]}"
-    raise ValueError(f"{page!r} is neither a man page, name(section), nor an RFC")
+    if found := re.fullmatch(r"PEP (\d+)", page):
+        return f"https://peps.python.org/pep-{int(found[1]):04}/"
+    raise ValueError(f"{page!r} is neither a man page, name(section), an RFC nor a PEP")
 
 
 def as_data(outcome: Outcome) -> dict[str, Any]:
