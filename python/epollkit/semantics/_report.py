@@ -12,7 +12,7 @@ from epollkit.semantics._outcome import Outcome
 __all__ = ["Report", "as_data", "link", "verdict_in_words"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """What several experiments found. A sequence of outcomes that shows itself as a table."""
 
@@ -51,6 +51,10 @@ class Report:
     def counts(self) -> dict[str, int]:
         """How many of each verdict; "not shown" for those without one."""
         return dict(Counter(verdict_in_words(each) for each in self))
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count} {verdict}" for verdict, count in self.counts.items())
+        return f"<epollkit.semantics.Report: {counts or 'no claims'}>"
 
     def __str__(self) -> str:
         width = max((len(verdict_in_words(each)) for each in self), default=0)
