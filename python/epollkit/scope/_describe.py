@@ -3,6 +3,7 @@
 import enum
 import errno
 import functools
+import os
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
@@ -85,6 +86,8 @@ def describe_arguments(
     if call in ("wait", "poll", "select") and arguments[:1] in ((), (0,)):
         return ""
     words = [_word(each, name_of) for each in arguments]
+    if call in ("bind", "connect", "connect_ex") and _is(arguments[0], bytes):
+        words[0] = os.fsdecode(arguments[0]).replace("\0", "@")  # a Unix name, as ss(8) shows it
     if call in ("register", "modify") and len(arguments) > 1:
         words[1] = describe(EventFlags(arguments[1]))
     words += [f"{key}={_word(each, name_of)}" for key, each in keywords.items() if key != "data"]
@@ -96,10 +99,16 @@ def describe_events(events: Iterable[tuple[int, EventFlags]], name_of: NameOf) -
     return describe([f"{name_of(number) or number} {describe(flags)}" for number, flags in events])
 
 
-def describe_result(result: Any, name_of: NameOf) -> str:  # noqa: ANN401 - what a call gave
+def describe_result(call: str, result: Any, name_of: NameOf) -> str:  # noqa: ANN401 - what it gave
     """What a call returned: data by its size, sources by their names, None as nothing to say."""
     if result is None:
         return ""
+    if call in ("connect_ex", "error"):
+        return errno.errorcode.get(result, str(result))
+    if call == "select" and _is(result, tuple):
+        return " ".join(_word(each, name_of) for each in result)
+    if call in ("accept", "accept4", "try_accept"):
+        return _word(result[1], name_of)  # who came: the socket has no name yet
     if hasattr(result, "eof"):  # Drained
         return f"{len(result.data)} eof" if result.eof else str(len(result.data))
     return _word(result, name_of)
@@ -112,7 +121,7 @@ def _word(value: Any, name_of: NameOf) -> str:  # noqa: ANN401 - any argument
         return f"{value[0]}:{value[1]}"
     if _is(value, tuple) and value and _is(value[0], bytes):
         return str(len(value[0]))  # recvfrom, recvmsg
-    if _is(value, list, tuple) and value:
+    if _is(value, list, tuple):
         return f"[{' '.join(_word(each, name_of) for each in value)}]"
     if hasattr(value, "fileno"):
         return name_of(value) or f"fd {value.fileno()}"
@@ -127,7 +136,7 @@ def _option_name(level: int, option: int) -> str:
     """The constant's name: SO_REUSEADDR, TCP_NODELAY."""
     for stem in _STEMS.get(level, ()):
         for name, value in vars(socket).items():
-            if name.startswith(stem) and value == option:
+            if name.startswith(stem) and value == option and not name.startswith("SO_VM_"):
                 return name
     return f"{level}/{option}"
 

@@ -6,11 +6,12 @@ IPython is imported when it loads the extension, not before: epollkit does not n
 import argparse
 import ast
 import shlex
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from epollkit._flags import EventFlags
+from epollkit.scope._look import number_of
 from epollkit.scope._scope import Scope
 from epollkit.scope._watched import Watched, unwatched
 
@@ -150,7 +151,7 @@ def _perform(shell: Shell, scope: Scope, options: argparse.Namespace, cell: str)
     __tracebackhide__ = True
     source = shell.transform_cell(cell)
     tree = ast.parse(source)
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} | {*options.sources}
+    used = [*options.sources, *_names_in(tree)]
     names = shell.user_ns
     with _stand_ins(scope, names, used) as adopt:
         for wanted in options.sources:
@@ -166,16 +167,23 @@ def _perform(shell: Shell, scope: Scope, options: argparse.Namespace, cell: str)
                 scope.wait()
 
 
+def _names_in(tree: ast.AST) -> list[str]:
+    """Every name, in the order in which the cell names them first."""
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    found.sort(key=lambda node: (node.lineno, node.col_offset))
+    return list(dict.fromkeys(node.id for node in found))
+
+
 @contextmanager
 def _stand_ins(
-    scope: Scope, names: dict[str, Any], used: set[str]
+    scope: Scope, names: dict[str, Any], used: Iterable[str]
 ) -> Generator[Callable[[], None]]:
     """While the block runs, the names stand for what tells the scope of its calls."""
 
     def adopt() -> None:
-        for name in sorted(used):
+        for name in used:
             thing = names.get(name)
-            if _can_be_watched(thing) and type(thing) is not Watched:
+            if _can_be_watched(thing) and type(thing) is not Watched and not _is_closed(thing):
                 names[name] = scope.watch(thing, scope.free_name(name))
 
     adopt()
@@ -192,3 +200,8 @@ def _can_be_watched(thing: object) -> bool:
         return False
     is_set = hasattr(thing, "register") and hasattr(thing, "unregister")
     return is_set or (hasattr(thing, "fileno") and hasattr(thing, "getsockopt"))
+
+
+def _is_closed(thing: Any) -> bool:  # noqa: ANN401 - a socket or a set
+    """Whether it is left over from a cell before, with a name that is used again."""
+    return hasattr(thing, "fileno") and number_of(thing) == -1

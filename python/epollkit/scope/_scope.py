@@ -213,7 +213,7 @@ class Scope:
         return self._record(
             Call("", name, describe_arguments(name, bare, keywords, self._name_of)),
             partial(function, *bare, **keywords),
-            lambda result: (describe_result(result, self._name_of), {}),
+            lambda result: (describe_result(name, result, self._name_of), {}),
         )
 
     def note(self, text: str) -> None:
@@ -235,8 +235,11 @@ class Scope:
     def trace(self) -> Trace:
         """What was recorded so far."""
         with self._lock:
+            probed = {probe.source for probe in self._registrations.probes}
+            seen = probed.union(*(tick.after for tick in self._ticks))
+            sources = self._sources.values()
             return Trace(
-                tuple(self._sources.values()),
+                tuple(each for each in sources if each.name in seen or not self._ticks),
                 self._registrations.probes,
                 tuple(self._ticks),
                 self._title,
@@ -255,7 +258,7 @@ class Scope:
 
         def read(result: Any) -> tuple[str, dict[str, Mark]]:  # noqa: ANN401 - as above
             if not hasattr(target, "register"):
-                return describe_result(result, self._name_of), {}
+                return describe_result(name, result, self._name_of), {}
             with self._lock:
                 if name in ("wait", "poll", "select"):
                     text = describe_events(events_of(result), self._name_of)
@@ -322,7 +325,9 @@ class Scope:
 
     def _take_edges(self) -> None:
         for flag, edges in self._edges.items():
-            self._pending[flag] |= {event.data for event in edges.wait(0) if flag & event.flags}
+            names = {event.data for event in edges.wait(0) if flag & event.flags}
+            # A closed source stays in the set while a duplicate of it is open.
+            self._pending[flag] |= {each for each in names if number_of(self._things[each]) != -1}
 
     def _watched_result(self, call: str, result: Any) -> Any:  # noqa: ANN401 - what a call gave
         """Sockets that a call has made are watched, too."""

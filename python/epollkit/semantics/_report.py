@@ -12,7 +12,7 @@ from epollkit.semantics._outcome import Outcome
 __all__ = ["Report", "as_data", "link", "verdict_in_words"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """What several experiments found. A sequence of outcomes that shows itself as a table."""
 
@@ -51,6 +51,10 @@ class Report:
     def counts(self) -> dict[str, int]:
         """How many of each verdict; "not shown" for those without one."""
         return dict(Counter(verdict_in_words(each) for each in self))
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count} {verdict}" for verdict, count in self.counts.items())
+        return f"<epollkit.semantics.Report: {counts or 'no claims'}>"
 
     def __str__(self) -> str:
         width = max((len(verdict_in_words(each)) for each in self), default=0)
@@ -94,13 +98,15 @@ def verdict_in_words(outcome: Outcome) -> str:
 
 
 def link(page: str) -> str:
-    """Where to read a page: "epoll(7)" or "RFC 9293"."""
+    """Where to read a page: "epoll(7)", "RFC 9293" or "PEP 475"."""
     if found := re.fullmatch(r"(\w+)\((\d)\)", page):
         name, section = found.groups()
         return f"https://man7.org/linux/man-pages/man{section}/{name}.{section}.html"
     if found := re.fullmatch(r"RFC (\d+)", page):
         return f"https://www.rfc-editor.org/rfc/rfc{found[1]}"
-    raise ValueError(f"{page!r} is neither a man page, name(section), nor an RFC")
+    if found := re.fullmatch(r"PEP (\d+)", page):
+        return f"https://peps.python.org/pep-{int(found[1]):04}/"
+    raise ValueError(f"{page!r} is neither a man page, name(section), an RFC nor a PEP")
 
 
 def as_data(outcome: Outcome) -> dict[str, Any]:
