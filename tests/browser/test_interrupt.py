@@ -9,7 +9,7 @@ from support import wait_until
 
 SETUP = """\
 import os
-from pathlib import Path
+import sys
 from socket import SO_SNDBUF, SOL_SOCKET
 
 import epollkit
@@ -37,6 +37,10 @@ def pending():
 
 
 queued = []
+try:
+    raise KeyboardInterrupt
+except KeyboardInterrupt:  # IPython's first traceback loads a tenth of a second of modules
+    get_ipython().InteractiveTB.structured_traceback(*sys.exc_info())
 """
 
 BLOCKED = {
