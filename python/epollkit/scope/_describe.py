@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from epollkit._flags import EventFlags
+from epollkit._flags import EventFlags, PollFlags
 
 __all__ = ["describe", "describe_arguments", "describe_events", "describe_result"]
 
@@ -35,7 +35,13 @@ def _(value: BaseException) -> str:
 @describe.register(enum.IntFlag)
 @describe.register(enum.Flag)
 def _(value: enum.Flag) -> str:
-    return "|".join(member.name or "" for member in type(value) if member in value) or "nothing"
+    names = [member.name or "" for member in type(value) if member in value]
+    if isinstance(value, EventFlags):  # poll(2) has more, with the same numbers
+        names += [each.name or "" for each in _OF_POLL_ONLY if each.value & value.value]
+    return "|".join(names) or "nothing"
+
+
+_OF_POLL_ONLY: Final = [each for each in PollFlags if each.name not in EventFlags.__members__]
 
 
 @describe.register
