@@ -244,7 +244,7 @@ fn interval_of(interval: Seconds) -> PyResult<Duration> {
         Seconds::Length(length) if length >= SHORTEST_INTERVAL => Ok(length),
         Seconds::Length(length) => Err(out_of_range(
             "interval must be at least 1e-06 seconds",
-            format_args!("{:?}", length.as_secs_f64()),
+            format_args!("{} ns", length.as_nanos()),
         )),
         Seconds::Negative => Err(PyValueError::new_err(
             "interval must be at least 1e-06 seconds, and not negative",
