@@ -20,7 +20,7 @@ from itertools import count
 import pytest
 
 import epollkit
-from endpoints import closing_all, full_listener, reset, tcp
+from endpoints import closing_all, full_listener, python, reset, tcp
 from epoll_support import tcp_pair, unix_pair
 from epollkit import (
     Epoll,
@@ -541,6 +541,36 @@ def test_a_forgotten_sampler_stops_itself() -> None:
         wait_until(lambda: "epollkit-scope" not in native_threads().values())
 
 
+def test_a_thread_that_cannot_go_on_says_why() -> None:
+    done = python("""
+import resource
+import epollkit
+
+pairs = [epollkit.socketpair() for _ in range(8)]
+sampler = epollkit.Sampler([sock for pair in pairs for sock in pair])
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (8, hard))  # poll(2) takes no more entries than that
+try:
+    sampler.wait_rounds(1 << 40)
+except epollkit.WaitTimeout as error:
+    print("WaitTimeout:", error.waited_for)
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+for end in (sampler.stop, sampler.stop, sampler.close):
+    try:
+        end()
+    except epollkit.HarnessError as error:
+        print("HarnessError:", error)
+print(sampler.closed, len(sampler.samples()))
+for pair in pairs:
+    for sock in pair:
+        sock.close()
+""")
+    assert done.stderr == ""
+    reason = "HarnessError: epollkit-scope: poll: Invalid argument (os error 22)"
+    waited = "WaitTimeout: 1099511627776 more rounds"
+    assert done.stdout.splitlines() == [waited, reason, reason, reason, "True 0"]
+
+
 # --- fork
 
 
@@ -583,6 +613,8 @@ def test_a_child_has_no_sampler_and_its_parents_goes_on() -> None:
                 sampler.wait_rounds(timeout=None)
             sampler.stop()
             sampler.close()
+            with Sampler({"mine": near}) as own:
+                assert latest(own, "mine").inq == 0
 
         with child(run):
             pass
