@@ -41,9 +41,10 @@ object_of_kind!(/// Sources by name, or sources.
 /// socket's waiters when there is room again, as it does after EAGAIN. So an edge-triggered
 /// EPOLLOUT can come that would not have come, if nothing but the sampler had looked meanwhile.
 ///
-/// A look at a TCP socket is four system calls, and takes 1 to 2 us; sources together take as long
-/// as the sum. A round that is late is not made up for: `counters` has the missed ones, and the ring's
-/// dropped records.
+/// A look at a TCP socket is three system calls and a share of a fourth, and takes 1 to 2 us; a round
+/// takes as long as its sources together. The thread waits for a processor like any other. A round
+/// that is late is not made up for: `counters` has the missed ones, and the records that the full ring
+/// dropped.
 ///
 /// Args:
 ///     sources: a mapping of names to sources, or an iterable of sources, which are named "fd 7".

@@ -4,8 +4,10 @@
 //! changed. It is a spectator:
 //!
 //! - Between two looks it holds nothing. During one it borrows a [`crate::net::Socket`] through its
-//!   cell, so a close waits for the microseconds of the look and is then the last; of other
-//!   descriptors it knows the number and what file that was, and compares.
+//!   cell, so a close waits for the microseconds of the look and is then the last. Of other
+//!   descriptors it knows the number and what file that was, and compares; the kernel holds the file
+//!   during each system call, as it does for every thread's.
+//! - What it borrows, a child never inherits: `sys::fork`.
 //! - It takes no data, no error and no event, and changes no option.
 //! - It needs no lock of the interpreter.
 //!

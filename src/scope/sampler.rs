@@ -64,7 +64,8 @@ impl Sampler {
         let body = move || run(&theirs.0, &their_bell, Watch::new(sources), interval);
         let thread =
             thread::spawn(NAME, body).map_err(|error| Error::from_io("pthread_create", &error))?;
-        while !board.wait_round(1, interval.max(Duration::from_secs(1))) && !board.is_over() {}
+        // Again and again, since the first round may be late on a busy machine.
+        while !board.wait_round(1, Duration::from_secs(1)) && !board.is_over() {}
         Ok(Self {
             board,
             life: Mutex::new(Life::Running(thread, bell)),
