@@ -92,6 +92,7 @@ def render(trace: Trace, *, ascii_only: bool = False, width: int | None = None) 
             lines.append(f"{row.label:>{label_width}}  {drawn}".rstrip())
     if trace.dropped:
         lines.append(f"{trace.dropped} more calls were not kept")
+    lines += trace.notes
     return "\n".join(lines)
 
 
