@@ -61,6 +61,7 @@ def fill_socket(sock: SocketLike) -> int:
         How many bytes it took. They are zeros.
 
     Raises:
+        AssertionError: a send of nothing that is not EAGAIN: it would never end.
         OSError: as send(2): EPIPE, ECONNRESET, ENOTCONN.
         ValueError: not a stream socket: on UDP it would never end.
         WaitTimeout: bytes are under way, and the peer's kernel does not acknowledge them.
@@ -72,8 +73,9 @@ def fill_socket(sock: SocketLike) -> int:
         while True:
             before = sent
             with contextlib.suppress(BlockingIOError):
-                while True:
-                    sent += sock.send(zeros)
+                while count := sock.send(zeros):
+                    sent += count
+                raise AssertionError(f"send took none of {len(zeros)} bytes, and was no EAGAIN")
             if sent == before:
                 return sent
             _wait_for_acknowledgement(sock)

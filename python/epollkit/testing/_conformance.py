@@ -286,7 +286,7 @@ class Call(threading.Thread):
         return self._result
 
 
-_A_WHILE = 0.25
+_A_WHILE = 1.0
 
 # poll, select, epoll_wait, pselect6, ppoll, epoll_pwait, epoll_pwait2, recvfrom, recvmsg
 _WAITS = {

@@ -155,10 +155,10 @@ def _(bench: Bench) -> None:
 def _(bench: Bench) -> None:
     near, far = pair(bench)
     selector = bench.make()
-    selector.register(near, EVENT_READ, "data")
+    selector.register(near, EVENT_READ)
     far.send(b"x")
-    key = selector.modify(near, EVENT_WRITE, "data")
-    see(SelectorKey(near, near.fileno(), EVENT_WRITE, "data"), key)
+    key = selector.modify(near, EVENT_WRITE)
+    see(SelectorKey(near, near.fileno(), EVENT_WRITE, None), key)
     see("near write", told(selector, near=near))
     see(key, selector.get_key(near))
 

@@ -74,8 +74,8 @@ def _(bench: Bench) -> None:
 def _(bench: Bench) -> None:
     def check(sender: SocketLike, receiver: SocketLike) -> None:
         sender.send(b"abcde")
-        see(b"ab", recv_exactly(receiver, 2))
-        see(b"cde", recv_exactly(receiver, 3))
+        see(b"ab", receiver.recv(2))
+        see(b"cde", receiver.recv(10))
 
     from_both(bench, check)
 
