@@ -109,7 +109,7 @@ def test_a_send_of_nothing_ends_it() -> None:
             return 0
 
     with pytest.raises(AssertionError, match="send took none of 65536 bytes"):
-        fill_socket(TakesNothing())  # type: ignore[arg-type] # what fill_socket needs
+        fill_socket(TakesNothing())
 
 
 @pytest.mark.parametrize("call", [fill_socket, drain_socket, lambda sock: recv_exactly(sock, 1)])
@@ -169,11 +169,11 @@ def test_an_error_behind_data_comes_with_them_and_alone_is_raised() -> None:
                 return self.pieces.pop(0)
             raise ConnectionResetError(104, "Connection reset by peer")
 
-    data, eof = drained = drain_socket(Reset(b"a", b"b"))  # type: ignore[arg-type] # what it needs
+    data, eof = drained = drain_socket(Reset(b"a", b"b"))
     assert (data, eof) == (b"ab", False)
     assert isinstance(drained.error, ConnectionResetError)
     with pytest.raises(ConnectionResetError):
-        drain_socket(Reset())  # type: ignore[arg-type] # what it needs
+        drain_socket(Reset())
 
 
 def test_a_reset_is_raised(loopback: str) -> None:

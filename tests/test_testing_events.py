@@ -80,7 +80,7 @@ def test_flags_of_one_source_may_come_in_several_events() -> None:
 
         def close(self) -> None: ...
 
-    came = expect_events(InParts(), {3: IN | OUT, 4: OUT})  # type: ignore[arg-type] # poll is all it needs
+    came = expect_events(InParts(), {3: IN | OUT, 4: OUT})
     assert came == [(3, IN), (3, OUT), (4, OUT)]
 
 
@@ -104,7 +104,7 @@ def test_level_triggered_one_may_come_again_while_another_is_awaited() -> None:
 
         sending = threading.Thread(target=send)
         sending.start()
-        came = expect_events(Counting(), {near: IN, far: OUT})  # type: ignore[arg-type] # poll is all it needs
+        came = expect_events(Counting(), {near: IN, far: OUT})
         sending.join()
         assert came.count((far, OUT)) > 1
         assert (near, IN) in came
@@ -214,7 +214,7 @@ def test_a_flag_without_a_name_is_shown_as_a_number() -> None:
         def close(self) -> None: ...
 
     with pytest.raises(AssertionError, match=r"fd 3: (0x1000|4096)\n  fd 4: no flag"):
-        expect_no_events(Odd())  # type: ignore[arg-type] # poll is all it needs
+        expect_no_events(Odd())
 
 
 # --- assert_would_block

@@ -18,6 +18,7 @@ from epollkit.testing._check import check_epoll_semantics, check_stream_pair
 from epollkit.testing._conformance import ConformanceError, Rule, Violation
 from epollkit.testing._epoll_rules import EPOLL_RULES
 from epollkit.testing._events import assert_would_block, expect_events, expect_no_events
+from epollkit.testing._kinds import EpollLike, SocketLike
 from epollkit.testing._selector_rules import SELECTOR_RULES
 from epollkit.testing._stream_rules import STREAM_RULES
 
@@ -27,7 +28,9 @@ __all__ = [
     "STREAM_RULES",
     "ConformanceError",
     "Drained",
+    "EpollLike",
     "Rule",
+    "SocketLike",
     "Violation",
     "assert_would_block",
     "check_epoll_semantics",

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from platform import machine
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from epollkit import EpollkitError
 
@@ -67,7 +67,7 @@ class ConformanceError(EpollkitError, AssertionError):
 
     def __init__(self, violations: Iterable[Violation], checked: int) -> None:
         """Tell each of them, and of how many rules they are."""
-        self.violations = tuple(violations)
+        self.violations: tuple[Violation, ...] = tuple(violations)
         self.checked = checked
         lines = [f"{len(self.violations)} of {checked} rules broken"]
         super().__init__("\n".join(lines + [f"  {one}" for one in self.violations]))
@@ -119,17 +119,19 @@ class Bench:
         self._stack.callback(call, *args)
 
 
-RuleCheck = Callable[[Bench], None]
+Experiment = TypeVar("Experiment", bound=Callable[[Bench], None])
 
 
-def writer(
-    rules: list[Rule],
-) -> Callable[[str, str, str], Callable[[RuleCheck], RuleCheck]]:
-    """The decorator that puts a function into a table: name, statement, man page."""
+def writer(rules: list[Rule]) -> Callable[[str], Callable[[Experiment], Experiment]]:
+    """The decorator that puts a function into a table.
 
-    def rule(name: str, statement: str, man_page: str) -> Callable[[RuleCheck], RuleCheck]:
-        def add(check: RuleCheck) -> RuleCheck:
-            rules.append(Rule(name, statement, man_page, check))
+    It takes the man page. The function's name is the rule's, its docstring the statement.
+    """
+
+    def rule(man_page: str) -> Callable[[Experiment], Experiment]:
+        def add(check: Experiment) -> Experiment:
+            name = check.__name__.replace("_", "-")
+            rules.append(Rule(name, check.__doc__ or name, man_page, check))
             return check
 
         return add

@@ -17,7 +17,7 @@ __all__ = ["assert_would_block", "expect_events", "expect_no_events"]
 
 _HOW = EventFlags.ET | EventFlags.ONESHOT | EventFlags.EXCLUSIVE | EventFlags.WAKEUP
 
-Expected: TypeAlias = "Mapping[Any, int] | Iterable[tuple[object, int]]"
+Expected: TypeAlias = Mapping[Any, int] | Iterable[tuple[object, int]]
 
 
 @dataclass(frozen=True)

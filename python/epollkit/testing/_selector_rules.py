@@ -17,7 +17,7 @@ from epollkit.testing._conformance import (
     start,
     writer,
 )
-from epollkit.testing._epoll_rules import pair
+from epollkit.testing._sources import pair
 
 __all__ = ["SELECTOR_RULES"]
 
@@ -39,8 +39,9 @@ def told(selector: BaseSelector, timeout: float | None = 0, **names: object) -> 
     return "; ".join(sorted(parts)) or "nothing"
 
 
-@_rule("read-repeats", "What is readable is reported until it has been read.", DOCS)
-def _(bench: Bench) -> None:
+@_rule(DOCS)
+def read_repeats(bench: Bench) -> None:
+    """What is readable is reported until it has been read."""
     near, far = pair(bench)
     selector = bench.make()
     selector.register(near, EVENT_READ)
@@ -54,8 +55,9 @@ def _(bench: Bench) -> None:
     see("nothing", told(selector, near=near), "with none left")
 
 
-@_rule("write-while-room", "A socket is writable while it has room.", DOCS)
-def _(bench: Bench) -> None:
+@_rule(DOCS)
+def write_while_room(bench: Bench) -> None:
+    """A socket is writable while it has room."""
     near, _far = pair(bench)
     selector = bench.make()
     selector.register(near, EVENT_WRITE)
@@ -64,8 +66,9 @@ def _(bench: Bench) -> None:
     see("nothing", told(selector, near=near), "with a full buffer")
 
 
-@_rule("both", "Both events of one source come as one mask.", DOCS)
-def _(bench: Bench) -> None:
+@_rule(DOCS)
+def both(bench: Bench) -> None:
+    """Both events of one source come as one mask."""
     near, far = pair(bench)
     selector = bench.make()
     selector.register(near, BOTH)
@@ -73,8 +76,9 @@ def _(bench: Bench) -> None:
     see("near read+write", told(selector, near=near))
 
 
-@_rule("only-what-is-asked", "Only what was registered for is reported.", DOCS)
-def _(bench: Bench) -> None:
+@_rule(DOCS)
+def only_what_is_asked(bench: Bench) -> None:
+    """Only what was registered for is reported."""
     near, far = pair(bench)
     selector = bench.make()
     selector.register(near, EVENT_READ)
@@ -84,8 +88,9 @@ def _(bench: Bench) -> None:
     see("far write; near read", told(selector, near=near, far=far))
 
 
-@_rule("end-is-readable", "A peer that has closed makes its socket readable.", DOCS)
-def _(bench: Bench) -> None:
+@_rule(DOCS)
+def end_is_readable(bench: Bench) -> None:
+    """A peer that has closed makes its socket readable."""
     near, far = pair(bench)
     selector = bench.make()
     selector.register(near, EVENT_READ)
@@ -93,8 +98,9 @@ def _(bench: Bench) -> None:
     see("near read", told(selector, near=near))
 
 
-@_rule("hangup-wakes-writers", "A broken pipe is reported to who waits to write.", DOCS)
-def _(bench: Bench) -> None:
+@_rule(DOCS)
+def hangup_wakes_writers(bench: Bench) -> None:
+    """A broken pipe is reported to who waits to write."""
     near, far = pair(bench)
     selector = bench.make()
     fill_socket(near)
@@ -104,8 +110,9 @@ def _(bench: Bench) -> None:
     see("near write", told(selector, near=near), "once the peer is closed")
 
 
-@_rule("key", "register returns the key: file object, number, events, data.", DOCS)
-def _(bench: Bench) -> None:
+@_rule(DOCS)
+def key(bench: Bench) -> None:
+    """`register` returns the key: file object, number, events, data."""
     near, far = pair(bench)
     selector = bench.make()
     data = object()
@@ -115,8 +122,9 @@ def _(bench: Bench) -> None:
     see([(key, EVENT_READ)], selector.select(0))
 
 
-@_rule("numbers", "A source may be a number, and be named by its object later.", DOCS)
-def _(bench: Bench) -> None:
+@_rule(DOCS)
+def numbers(bench: Bench) -> None:
+    """A source may be a number, and be named by its object later."""
     near, _far = pair(bench)
     selector = bench.make()
     key = selector.register(near.fileno(), EVENT_WRITE)
@@ -125,8 +133,9 @@ def _(bench: Bench) -> None:
     see(key, selector.unregister(near))
 
 
-@_rule("register-twice", "Registering twice is a KeyError, and changes nothing.", DOCS)
-def _(bench: Bench) -> None:
+@_rule(DOCS)
+def register_twice(bench: Bench) -> None:
+    """Registering twice is a KeyError, and changes nothing."""
     near, far = pair(bench)
     selector = bench.make()
     selector.register(near, EVENT_READ)
@@ -135,8 +144,9 @@ def _(bench: Bench) -> None:
     see("near read", told(selector, near=near))
 
 
-@_rule("bad-events", "No event, or an unknown one, is a ValueError.", DOCS)
-def _(bench: Bench) -> None:
+@_rule(DOCS)
+def bad_events(bench: Bench) -> None:
+    """No event, or an unknown one, is a ValueError."""
     near, _far = pair(bench)
     selector = bench.make()
     for events in (0, 1 << 10):
@@ -144,15 +154,17 @@ def _(bench: Bench) -> None:
     see(0, len(selector.get_map()), "registered after that")
 
 
-@_rule("bad-source", "What has no descriptor, or a negative one, is a ValueError.", DOCS)
-def _(bench: Bench) -> None:
+@_rule(DOCS)
+def bad_source(bench: Bench) -> None:
+    """What has no descriptor, or a negative one, is a ValueError."""
     selector = bench.make()
     for source in (object(), "name", -1):
         see_raised(ValueError, selector.register, source, EVENT_READ)
 
 
-@_rule("modify-events", "modify changes the events, and returns the new key.", DOCS)
-def _(bench: Bench) -> None:
+@_rule(DOCS)
+def modify_events(bench: Bench) -> None:
+    """`modify` changes the events, and returns the new key."""
     near, far = pair(bench)
     selector = bench.make()
     selector.register(near, EVENT_READ)
@@ -163,8 +175,9 @@ def _(bench: Bench) -> None:
     see(key, selector.get_key(near))
 
 
-@_rule("modify-data", "modify changes the data.", DOCS)
-def _(bench: Bench) -> None:
+@_rule(DOCS)
+def modify_data(bench: Bench) -> None:
+    """`modify` changes the data."""
     near, _far = pair(bench)
     selector = bench.make()
     selector.register(near, EVENT_WRITE, "old")
@@ -172,14 +185,16 @@ def _(bench: Bench) -> None:
     see(["new"], [key.data for key, _ in selector.select(0)])
 
 
-@_rule("modify-unknown", "modify of what is not registered is a KeyError.", DOCS)
-def _(bench: Bench) -> None:
+@_rule(DOCS)
+def modify_unknown(bench: Bench) -> None:
+    """`modify` of what is not registered is a KeyError."""
     near, _far = pair(bench)
     see_raised(KeyError, bench.make().modify, near, EVENT_READ)
 
 
-@_rule("unregister-ends", "unregister returns the key, and nothing is reported after it.", DOCS)
-def _(bench: Bench) -> None:
+@_rule(DOCS)
+def unregister_ends(bench: Bench) -> None:
+    """`unregister` returns the key, and nothing is reported after it."""
     near, far = pair(bench)
     selector = bench.make()
     key = selector.register(near, EVENT_READ)
@@ -189,14 +204,16 @@ def _(bench: Bench) -> None:
     see(0, len(selector.get_map()), "registered")
 
 
-@_rule("unregister-unknown", "unregister of what is not registered is a KeyError.", DOCS)
-def _(bench: Bench) -> None:
+@_rule(DOCS)
+def unregister_unknown(bench: Bench) -> None:
+    """`unregister` of what is not registered is a KeyError."""
     near, _far = pair(bench)
     see_raised(KeyError, bench.make().unregister, near)
 
 
-@_rule("unregister-closed", "What has been closed can be unregistered.", DOCS)
-def _(bench: Bench) -> None:
+@_rule(DOCS)
+def unregister_closed(bench: Bench) -> None:
+    """What has been closed can be unregistered."""
     near, _far = pair(bench)
     selector = bench.make()
     key = selector.register(near, EVENT_READ)
@@ -204,8 +221,9 @@ def _(bench: Bench) -> None:
     see(key, selector.unregister(near))
 
 
-@_rule("map", "get_map shows what is registered, at every moment.", DOCS)
-def _(bench: Bench) -> None:
+@_rule(DOCS)
+def live_map(bench: Bench) -> None:
+    """get_map shows what is registered, at every moment."""
     near, far = pair(bench)
     selector = bench.make()
     shown = selector.get_map()
@@ -217,8 +235,9 @@ def _(bench: Bench) -> None:
     see_raised(KeyError, shown.__getitem__, far)
 
 
-@_rule("timeout-zero", "A time-out of 0, or below it, is a look.", DOCS)
-def _(bench: Bench) -> None:
+@_rule(DOCS)
+def timeout_zero(bench: Bench) -> None:
+    """A time-out of 0, or below it, is a look."""
     near, _far = pair(bench)
     selector = bench.make()
     selector.register(near, EVENT_READ)
@@ -227,16 +246,18 @@ def _(bench: Bench) -> None:
         see("nothing", looking.outcome())
 
 
-@_rule("timeout-at-least", "A wait for nothing does not end before its time.", DOCS)
-def _(bench: Bench) -> None:
+@_rule(DOCS)
+def timeout_at_least(bench: Bench) -> None:
+    """A wait for nothing does not end before its time."""
     near, _far = pair(bench)
     selector = bench.make()
     selector.register(near, EVENT_READ)
     see_waits_at_least(0.0015, lambda seconds: see("nothing", told(selector, seconds, near=near)))
 
 
-@_rule("timeout-none", "Without a time-out a wait ends with an event and not before.", DOCS)
-def _(bench: Bench) -> None:
+@_rule(DOCS)
+def timeout_none(bench: Bench) -> None:
+    """Without a time-out a wait ends with an event and not before."""
     near, far = pair(bench)
     selector = bench.make()
     selector.register(near, EVENT_READ)
@@ -245,8 +266,9 @@ def _(bench: Bench) -> None:
     see("near read", waiting.outcome())
 
 
-@_rule("arrival-ends-wait", "An arrival ends a wait before its time-out.", DOCS)
-def _(bench: Bench) -> None:
+@_rule(DOCS)
+def arrival_ends_wait(bench: Bench) -> None:
+    """An arrival ends a wait before its time-out."""
     near, far = pair(bench)
     selector = bench.make()
     selector.register(near, EVENT_READ)
@@ -255,8 +277,9 @@ def _(bench: Bench) -> None:
     see("near read", waiting.outcome())
 
 
-@_rule("regular-file", "A regular file is reported as ready, or refused with EPERM.", DOCS)
-def _(bench: Bench) -> None:
+@_rule(DOCS)
+def regular_file(bench: Bench) -> None:
+    """A regular file is reported as ready, or refused with EPERM."""
     number = os.memfd_create("epollkit.testing")
     bench.then(os.close, number)
     selector = bench.make()
@@ -268,8 +291,9 @@ def _(bench: Bench) -> None:
         see(1, len(selector.select(0)), "ready")
 
 
-@_rule("closed", "A closed selector has no map and no keys; closing again does nothing.", DOCS)
-def _(bench: Bench) -> None:
+@_rule(DOCS)
+def closed(bench: Bench) -> None:
+    """A closed selector has no map and no keys; closing again does nothing."""
     near, _far = pair(bench)
     selector = bench.make()
     selector.register(near, EVENT_READ)
@@ -279,8 +303,9 @@ def _(bench: Bench) -> None:
     see_raised(RuntimeError, selector.get_key, near)
 
 
-@_rule("with", "A selector closes itself at the end of a with statement.", DOCS)
-def _(bench: Bench) -> None:
+@_rule(DOCS)
+def with_closes(bench: Bench) -> None:
+    """A selector closes itself at the end of a with statement."""
     selector = bench.make()
     with selector as entered:
         see(True, entered is selector, "the selector itself")

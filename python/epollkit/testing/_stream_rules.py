@@ -54,8 +54,10 @@ def from_both(bench: Bench, check: Callable[[SocketLike, SocketLike], None]) -> 
     check(far, near)
 
 
-@_rule("order", "Bytes arrive once, and in the order in which they were sent.", RECV)
-def _(bench: Bench) -> None:
+@_rule(RECV)
+def order(bench: Bench) -> None:
+    """Bytes arrive once, and in the order in which they were sent."""
+
     def check(sender: SocketLike, receiver: SocketLike) -> None:
         for at in range(0, len(MESSAGE), 16):
             sender.send(MESSAGE[at : at + 16])
@@ -65,13 +67,16 @@ def _(bench: Bench) -> None:
     from_both(bench, check)
 
 
-@_rule("send-count", "send returns how many bytes it took.", SEND)
-def _(bench: Bench) -> None:
+@_rule(SEND)
+def send_count(bench: Bench) -> None:
+    """`send` returns how many bytes it took."""
     from_both(bench, lambda sender, _receiver: see(3, sender.send(b"abc")))
 
 
-@_rule("recv-at-most", "recv returns at most as much as is asked for, and leaves the rest.", RECV)
-def _(bench: Bench) -> None:
+@_rule(RECV)
+def recv_at_most(bench: Bench) -> None:
+    """`recv` returns at most as much as is asked for, and leaves the rest."""
+
     def check(sender: SocketLike, receiver: SocketLike) -> None:
         sender.send(b"abcde")
         see(b"ab", receiver.recv(2))
@@ -80,8 +85,10 @@ def _(bench: Bench) -> None:
     from_both(bench, check)
 
 
-@_rule("recv-what-is-there", "recv does not wait until all that is asked for is there.", RECV)
-def _(bench: Bench) -> None:
+@_rule(RECV)
+def recv_what_is_there(bench: Bench) -> None:
+    """`recv` does not wait until all that is asked for is there."""
+
     def check(sender: SocketLike, receiver: SocketLike) -> None:
         sender.send(b"abc")
         see(b"abc", receiver.recv(1000))
@@ -89,8 +96,9 @@ def _(bench: Bench) -> None:
     from_both(bench, check)
 
 
-@_rule("own-bytes", "A socket does not receive what it has sent.", RECV)
-def _(bench: Bench) -> None:
+@_rule(RECV)
+def own_bytes(bench: Bench) -> None:
+    """A socket does not receive what it has sent."""
     near, far = waiting_pair(bench)
     near.send(b"x")
     far.send(b"y")
@@ -98,8 +106,9 @@ def _(bench: Bench) -> None:
     see(b"y", near.recv(10))
 
 
-@_rule("recv-into", "recv_into puts the bytes into a buffer, and returns how many.", RECV)
-def _(bench: Bench) -> None:
+@_rule(RECV)
+def recv_into(bench: Bench) -> None:
+    """recv_into puts the bytes into a buffer, and returns how many."""
     near, far = bench.make_pair()
     need(near, "recv_into")
     near.settimeout(MUST_HAPPEN)
@@ -109,8 +118,9 @@ def _(bench: Bench) -> None:
     see(b"abc--", bytes(buffer))
 
 
-@_rule("more-than-fits", "What is more than the buffers hold arrives complete, both ways.", SEND)
-def _(bench: Bench) -> None:
+@_rule(SEND)
+def more_than_fits(bench: Bench) -> None:
+    """What is more than the buffers hold arrives complete, both ways."""
     near, far = waiting_pair(bench)
     fill_socket(near)
     fill_socket(far)
@@ -145,17 +155,17 @@ def _left(receiver: SocketLike) -> str:
     return repr(data) if data else "the end" if eof else "nothing"
 
 
-@_rule("would-block-recv", "Non-blocking, recv with nothing there is EAGAIN.", RECV)
-def _(bench: Bench) -> None:
+@_rule(RECV)
+def would_block_recv(bench: Bench) -> None:
+    """Non-blocking, recv with nothing there is EAGAIN."""
     for one in bench.make_pair():
         one.settimeout(0)
         see_raised(BlockingIOError, one.recv, 10, errno="EAGAIN")
 
 
-@_rule(
-    "would-block-send", "Non-blocking, send into a full socket is EAGAIN until it is read.", SEND
-)
-def _(bench: Bench) -> None:
+@_rule(SEND)
+def would_block_send(bench: Bench) -> None:
+    """Non-blocking, send into a full socket is EAGAIN until it is read."""
     near, far = bench.make_pair()
     for one in (near, far):
         one.settimeout(0)
@@ -167,8 +177,9 @@ def _(bench: Bench) -> None:
     see(1, near.send(b"x"))
 
 
-@_rule("timeout", "A receive with a time-out waits so long, and is a TimeoutError.", RECV)
-def _(bench: Bench) -> None:
+@_rule(RECV)
+def timeout(bench: Bench) -> None:
+    """A receive with a time-out waits so long, and is a TimeoutError."""
     near, _far = bench.make_pair()
 
     def wait(seconds: float) -> None:
@@ -178,24 +189,28 @@ def _(bench: Bench) -> None:
     see_waits_at_least(0.0015, wait)
 
 
-@_rule("arrival-ends-recv", "An arrival ends a receive that waits.", RECV)
-def _(bench: Bench) -> None:
+@_rule(RECV)
+def arrival_ends_recv(bench: Bench) -> None:
+    """An arrival ends a receive that waits."""
     near, far = waiting_pair(bench)
     receiving = start(lambda: near.recv(10))
     far.send(b"x")
     see(b"x", receiving.outcome())
 
 
-@_rule("close-ends-recv", "The peer's close ends a receive that waits.", RECV)
-def _(bench: Bench) -> None:
+@_rule(RECV)
+def close_ends_recv(bench: Bench) -> None:
+    """The peer's close ends a receive that waits."""
     near, far = waiting_pair(bench)
     receiving = start(lambda: near.recv(10))
     far.close()
     see(b"", receiving.outcome())
 
 
-@_rule("end-of-stream", "After the peer's close come its last bytes, then b'', for ever.", RECV)
-def _(bench: Bench) -> None:
+@_rule(RECV)
+def end_of_stream(bench: Bench) -> None:
+    """After the peer's close come its last bytes, then b'', for ever."""
+
     def check(sender: SocketLike, receiver: SocketLike) -> None:
         sender.send(b"last")
         sender.close()
@@ -206,8 +221,10 @@ def _(bench: Bench) -> None:
     from_both(bench, check)
 
 
-@_rule("half-close", "After SHUT_WR the peer reads the end, and can still send.", SHUTDOWN)
-def _(bench: Bench) -> None:
+@_rule(SHUTDOWN)
+def half_close(bench: Bench) -> None:
+    """After SHUT_WR the peer reads the end, and can still send."""
+
     def check(sender: SocketLike, receiver: SocketLike) -> None:
         sender.send(b"question")
         sender.shutdown(SHUT_WR)
@@ -219,8 +236,10 @@ def _(bench: Bench) -> None:
     from_both(bench, check)
 
 
-@_rule("send-after-shutdown", "send after the own SHUT_WR is EPIPE.", SEND)
-def _(bench: Bench) -> None:
+@_rule(SEND)
+def send_after_shutdown(bench: Bench) -> None:
+    """`send` after the own SHUT_WR is EPIPE."""
+
     def check(sender: SocketLike, _receiver: SocketLike) -> None:
         sender.shutdown(SHUT_WR)
         see_raised(BrokenPipeError, sender.send, b"x", errno="EPIPE")
@@ -228,10 +247,10 @@ def _(bench: Bench) -> None:
     from_both(bench, check)
 
 
-@_rule(
-    "send-to-closed", "send to a closed peer is EPIPE or ECONNRESET, the first perhaps not.", SEND
-)
-def _(bench: Bench) -> None:
+@_rule(SEND)
+def send_to_closed(bench: Bench) -> None:
+    """`send` to a closed peer is EPIPE or ECONNRESET, the first perhaps not."""
+
     def check(sender: SocketLike, receiver: SocketLike) -> None:
         receiver.close()
         for _again in range(_SENDS):
@@ -244,8 +263,10 @@ def _(bench: Bench) -> None:
     from_both(bench, check)
 
 
-@_rule("reset", "A peer that closes with unread data is ECONNRESET, once.", RECV)
-def _(bench: Bench) -> None:
+@_rule(RECV)
+def reset(bench: Bench) -> None:
+    """A peer that closes with unread data is ECONNRESET, once."""
+
     def check(sender: SocketLike, receiver: SocketLike) -> None:
         sender.send(b"unread")
         recv_exactly(receiver, 1)  # it is there
@@ -256,8 +277,10 @@ def _(bench: Bench) -> None:
     from_both(bench, check)
 
 
-@_rule("zero-send", "send of no bytes returns 0, and the peer sees nothing.", SEND)
-def _(bench: Bench) -> None:
+@_rule(SEND)
+def zero_send(bench: Bench) -> None:
+    """`send` of no bytes returns 0, and the peer sees nothing."""
+
     def check(sender: SocketLike, receiver: SocketLike) -> None:
         see(0, sender.send(b""))
         sender.send(b"x")
@@ -266,8 +289,10 @@ def _(bench: Bench) -> None:
     from_both(bench, check)
 
 
-@_rule("zero-recv", "recv of no bytes returns b'', and takes nothing.", RECV)
-def _(bench: Bench) -> None:
+@_rule(RECV)
+def zero_recv(bench: Bench) -> None:
+    """`recv` of no bytes returns b'', and takes nothing."""
+
     def check(sender: SocketLike, receiver: SocketLike) -> None:
         sender.send(b"x")
         see(b"x", receiver.recv(1))
@@ -279,8 +304,9 @@ def _(bench: Bench) -> None:
     from_both(bench, check)
 
 
-@_rule("closed", "A closed socket is EBADF; closing again does nothing.", "close(2)")
-def _(bench: Bench) -> None:
+@_rule("close(2)")
+def closed(bench: Bench) -> None:
+    """A closed socket is EBADF; closing again does nothing."""
     near, _far = waiting_pair(bench)
     near.close()
     near.close()
