@@ -1,6 +1,7 @@
 """`check_epoll_semantics`, `check_stream_pair`: what conforms passes, what is broken is named."""
 
 import doctest
+import pickle
 import re
 import select
 import selectors
@@ -157,6 +158,13 @@ def test_the_error_tells_of_each_rule_what_was_expected_and_seen_and_where_it_is
         "    seen: near IN|RDHUP\n"
         "    see epoll_ctl(2)"
     )
+
+
+def test_the_error_can_be_pickled() -> None:
+    with pytest.raises(ConformanceError) as raised:
+        check_epoll_semantics(LosesHup)
+    again = pickle.loads(pickle.dumps(raised.value))  # noqa: S301 - our own
+    assert (str(again), again.violations) == (str(raised.value), raised.value.violations)
 
 
 def test_a_lost_errno_is_named() -> None:

@@ -1,12 +1,16 @@
 """Who is woken: the Linux kernel's own scenarios, with epollkit's calls.
 
 The list is that of tools/testing/selftests/filesystems/epoll/epoll_wakeup_test.c in the kernel's
-tree, epoll1 to epoll65; none is left out. Its names are ours; its topologies and counts are in the
-tables below; the code is ours. Three things differ. There a waiter counts as asleep after a tenth
-of a second and as not woken after one more; here the kernel is asked whether it sleeps (/proc), and
-who is not woken is told the end by a source of its own. There a waiter in poll(2) that finds
-nothing after it gives up; here it polls again, so that no count depends on who is faster. And the
-races (epoll59 to epoll61, epoll65) have fewer rounds.
+tree, epoll1 to epoll65: its names are the ids here, and none is left out. The facts are from there,
+the code is not. What differs:
+
+- There a waiter counts as asleep after a tenth of a second, and as not woken after one more. Here
+  the kernel is asked whether it sleeps (/proc), and who is not woken is told the end by a source of
+  its own.
+- There a waiter in poll(2) that finds nothing behind it gives up. Here it polls again, so that no
+  count depends on who is faster.
+- There a wait is for ever. Here it has a bound, so that a lost wake-up is a failure and no hang.
+- The races (epoll59 to epoll61, epoll65) have fewer rounds.
 
 In the drawings of epoll46 and epoll48 the thread on e1 waits in poll(2), in their code it waits in
 epoll_wait(2): both are in the table.

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from errno import errorcode
 from pathlib import Path
 from platform import machine
 from typing import Any, Self, TypeVar
@@ -61,6 +62,7 @@ class ConformanceError(EpollkitError, AssertionError):
 
     Attributes:
         violations: tuple of `Violation`, in the order of the table.
+        checked: how many rules were checked.
     """
 
     __module__ = "epollkit.testing"
@@ -71,6 +73,10 @@ class ConformanceError(EpollkitError, AssertionError):
         self.checked = checked
         lines = [f"{len(self.violations)} of {checked} rules broken"]
         super().__init__("\n".join(lines + [f"  {one}" for one in self.violations]))
+
+    def __reduce__(self) -> tuple[type[ConformanceError], tuple[tuple[Violation, ...], int]]:
+        """Pickle by the arguments, not by the message."""
+        return type(self), (self.violations, self.checked)
 
 
 class BrokenError(Exception):
@@ -190,17 +196,16 @@ def describe(error: BaseException) -> str:
 
 
 def see_raised(
-    kinds: type[BaseException] | tuple[type[BaseException], ...],
+    kind: type[Exception],
     call: Callable[..., object],
     *args: object,
     errno: str = "",
 ) -> None:
-    """The call must raise one of them, with the errno if one is named."""
-    names = kinds if isinstance(kinds, tuple) else (kinds,)
-    expected = " or ".join(kind.__name__ for kind in names) + (f" ({errno})" if errno else "")
+    """The call must raise it, with the errno if one is named."""
+    expected = kind.__name__ + (f" ({errno})" if errno else "")
     try:
         result = call(*args)
-    except names as error:
+    except kind as error:
         if errno and code_name(error) != errno:
             raise BrokenError(expected, describe(error)) from error
         return
@@ -211,8 +216,6 @@ def see_raised(
 
 def code_name(error: BaseException) -> str:
     """ENOENT, ... or an empty text."""
-    from errno import errorcode  # noqa: PLC0415 - its name is what rules call their argument
-
     return errorcode.get(getattr(error, "errno", None) or 0, "")
 
 
