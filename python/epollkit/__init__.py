@@ -101,7 +101,7 @@ from epollkit._selector import EpollSelector
 from epollkit._tcp_state import TcpState
 
 if typing.TYPE_CHECKING:
-    from epollkit import scope, semantics
+    from epollkit import scope, semantics, testing
     from epollkit.scope import Scope, Trace, load_ipython_extension, unload_ipython_extension
 
 EPOLLWAKEUP: int = EventFlags.WAKEUP.value
@@ -112,6 +112,7 @@ _LATER = {
     "load_ipython_extension": "scope",
     "scope": "",
     "semantics": "",
+    "testing": "",
     "unload_ipython_extension": "scope",
 }
 """By name: the module that has it; none for a module itself."""
@@ -227,5 +228,6 @@ __all__ = [
     "serve",
     "setdefaulttimeout",
     "socketpair",
+    "testing",
     "unload_ipython_extension",
 ]
