@@ -4,7 +4,7 @@ The text and the SVG are drawn from the same lanes, so they say the same. A lane
 has something to say: a level that never moved, or a queue that was never filled, is left out.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -22,6 +22,7 @@ __all__ = [
     "Level",
     "States",
     "groups_of",
+    "looks_before",
 ]
 
 
@@ -104,13 +105,31 @@ def groups_of(trace: Trace) -> list[Group]:
     return [Group(source, tuple(_lanes(trace, source))) for source in shown]
 
 
+def looks_before(trace: Trace) -> Generator[Mapping[str, Look]]:
+    """What was known of the sources before each tick.
+
+    A call that blocked while another thread made calls was looked at before those: what they left
+    behind is newer.
+    """
+    reached, last = None, dict[str, Look]()
+    for tick in trace.ticks:
+        stale = reached is not None and tick.began_ns < reached
+        yield {**tick.before, **last} if stale else tick.before
+        reached = max(reached or 0, tick.ended_ns)
+        last = dict(tick.after)
+
+
 def _lanes(trace: Trace, source: Source) -> Generator[Lane]:
-    looks = [(tick.before.get(source.name), tick.after.get(source.name)) for tick in trace.ticks]
+    looks = [
+        (before.get(source.name), tick.after.get(source.name))
+        for before, tick in zip(looks_before(trace), trace.ticks, strict=True)
+    ]
     probes = [probe for probe in trace.probes if probe.source == source.name]
     asked = EventFlags(0)
     for probe in probes:
         asked |= probe.mask
-    yield from _levels(looks, PollFlags.IN | PollFlags(asked & EventFlags.OUT))
+    always = PollFlags(asked & (EventFlags.IN | EventFlags.OUT)) or PollFlags.IN
+    yield from _levels(looks, always)
     yield from _inward(trace, source, looks)
     yield from _outward(trace, source, looks, asked)
     if source.kind == "tcp":

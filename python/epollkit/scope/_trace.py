@@ -6,12 +6,17 @@ only known to have happened in between, and is drawn dashed.
 """
 
 import enum
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from epollkit._flags import EventFlags, PollFlags
 from epollkit._tcp_state import TcpState
+
+if TYPE_CHECKING:
+    from os import PathLike
 
 __all__ = ["Call", "Look", "Mark", "MarkKind", "Mistake", "Probe", "Source", "Tick", "Trace"]
 
@@ -217,3 +222,114 @@ class Trace:
         from epollkit.scope._text import render  # noqa: PLC0415 - drawn only when asked for
 
         return render(self, ascii_only=ascii_only, width=width)
+
+    def svg(
+        self,
+        *,
+        axis: Literal["step", "time"] = "step",
+        theme: Literal["auto", "light", "dark"] = "auto",
+        width: int | None = None,
+    ) -> str:
+        """Draw it as SVG: the lanes of `text`, and everything else when hovered over.
+
+        Args:
+            axis: "step" has a column for each tick; "time" is drawn to scale.
+            theme: "light" and "dark" draw a card of that kind; "auto" a light one, which Jupyter
+                darkens with the page.
+            width: in pixels: with steps the picture is broken into pieces that are not wider, on
+                the axis of time the scale fits it. None: as wide as it needs.
+
+        Returns:
+            An SVG document without anything outside it, of at most 300 kB: more than 1,000 ticks
+            are thinned out, and the picture says so.
+
+        Raises:
+            ValueError: there is no such axis or theme.
+        """
+        from epollkit.scope._svg import render  # noqa: PLC0415 - drawn only when asked for
+
+        return render(self, axis=axis, theme=theme, width=width)
+
+    def _repr_mimebundle_(
+        self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None
+    ) -> dict[str, str]:
+        """What Jupyter shows: a picture, in an untrusted notebook, too; elsewhere the text."""
+        from epollkit.scope._html import mime_bundle  # noqa: PLC0415 - as above
+
+        return mime_bundle(self, include, exclude)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, as what JSON has; `from_json` makes an equal trace of it.
+
+        Returns:
+            A dict with "schema": 1. Flags are numbers, as the kernel has them.
+        """
+        from epollkit.scope._json import to_json  # noqa: PLC0415 - as above
+
+        return to_json(self)
+
+    @classmethod
+    def from_json(cls, data: object) -> "Trace":
+        """The trace that `to_json` was asked of.
+
+        Args:
+            data: what it gave, also after json.dumps and json.loads.
+
+        Raises:
+            ValueError: that is no such dict; the message names the field.
+        """
+        from epollkit.scope._json import from_json  # noqa: PLC0415 - as above
+
+        return from_json(data)
+
+    def save(self, path: "str | PathLike[str]") -> None:
+        """Write it to a file, as JSON.
+
+        Args:
+            path: the file's; what was in it is replaced.
+
+        Raises:
+            OSError: as open(2), write(2).
+        """
+        text = json.dumps(self.to_json(), separators=(",", ":"))
+        Path(path).write_text(text, encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: "str | PathLike[str]") -> "Trace":
+        """Read what `save` wrote.
+
+        Args:
+            path: the file's.
+
+        Raises:
+            OSError: as open(2), read(2).
+            ValueError: that is no trace; the message names the field.
+        """
+        return cls.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
+
+    def to_chrome(self) -> dict[str, Any]:
+        """The trace in the format of chrome://tracing, which Perfetto reads, too.
+
+        Returns:
+            A dict for json.dumps: a track for each source with its calls and arrivals, one for each
+            probe with its deliveries, counters for levels and queues, and flows from the call with
+            which something arrived to the wait that reported it. Times are microseconds since the
+            trace began.
+
+        References:
+            https://ui.perfetto.dev, Trace Event Format
+        """
+        from epollkit.scope._chrome import to_chrome  # noqa: PLC0415 - as above
+
+        return to_chrome(self)
+
+    def save_chrome(self, path: "str | PathLike[str]") -> None:
+        """Write `to_chrome` to a file, for chrome://tracing and https://ui.perfetto.dev.
+
+        Args:
+            path: the file's; what was in it is replaced.
+
+        Raises:
+            OSError: as open(2), write(2).
+        """
+        Path(path).write_text(json.dumps(self.to_chrome()), encoding="utf-8")

@@ -28,6 +28,7 @@ from socket import (
     SOCK_STREAM,
     SOL_SOCKET,
     TCP_NODELAY,
+    TCP_QUICKACK,
 )
 from struct import pack
 from typing import TYPE_CHECKING, Final, Self, TypeVar
@@ -53,7 +54,10 @@ if TYPE_CHECKING:
 
     from epollkit.scope import Scope
 
-__all__ = ["MUST_ARRIVE", "Lab"]
+__all__ = ["MUST_ARRIVE", "MUST_END", "Lab"]
+
+MUST_END: Final = 15.0
+"""Seconds for a process: on a busy machine its start alone takes long."""
 
 MUST_ARRIVE: Final = 5.0
 """Seconds for what must happen. What must not happen is shown by what happens after it."""
@@ -298,11 +302,46 @@ class Lab:
             lambda: any(seen & flags == flags for _, seen in poll.poll(0)),
         )
 
-    def fill(self, source: Socket) -> int:
-        """Send until there is no room; how many bytes it took. Not recorded."""
-        chunk = bytes(4096)
+    def deliver(self, sender: Socket, receiver: Socket, data: bytes) -> None:
+        """Send it, and wait until it has arrived: of any kind of socket, whatever arrived before.
+
+        Raises:
+            WaitTimeout: it did not within `MUST_ARRIVE`.
+        """
+        with Epoll() as edges:
+            edges.register(receiver.fileno(), EPOLLIN | EPOLLET)
+            edges.wait(0)
+            sender.send(data)
+            if not edges.wait(MUST_ARRIVE):
+                raise WaitTimeout("an arrival", "nothing", MUST_ARRIVE)
+
+    def settled(self, sender: Socket, receiver: Socket) -> None:
+        """Wait until nothing is on its way: the receiver has it, or has no room for it.
+
+        Raises:
+            WaitTimeout: something still was after `MUST_ARRIVE`.
+        """
+
+        def nothing_in_flight() -> bool:
+            receiver.setsockopt(IPPROTO_TCP, TCP_QUICKACK, 1)  # or TCP acknowledges after 40 ms
+            return sender.tcp_info().unacked == 0
+
+        if sender.family == AF_INET:
+            self.wait_until("nothing on its way", nothing_in_flight)
+
+    def fill(self, sender: Socket, receiver: Socket | None = None) -> int:
+        """Send until there is no room; how many bytes it took. Not recorded.
+
+        With the receiver, also until there will be none before it reads: nothing is on its way.
+        """
+        chunk, total = bytes(4096), 0
         with self.pause():
-            return sum(iter(lambda: source.try_send(chunk) or 0, 0))
+            while sent := sum(iter(lambda: sender.try_send(chunk) or 0, 0)):
+                total += sent
+                if receiver is None:
+                    break
+                self.settled(sender, receiver)
+        return total
 
     def empty(self, source: Socket, size: int) -> None:
         """Receive so many bytes, also those that are still on their way. Not recorded."""
@@ -400,7 +439,7 @@ class Lab:
         self._threads += 1
         thread = threading.Thread(target=run, name=f"thread {self._threads}")
         thread.start()
-        self._ends.callback(thread.join, MUST_ARRIVE)
+        self._ends.callback(thread.join, MUST_END)
         self.wait_until("a thread asleep", lambda: future.done() or _asleep(thread.native_id or 0))
         return future
 
@@ -415,7 +454,7 @@ class Lab:
             yield
 
     def child(
-        self, code: str, *sources: "HasFileno", timeout: float = MUST_ARRIVE
+        self, code: str, *sources: "HasFileno", timeout: float = MUST_END
     ) -> "subprocess.CompletedProcess[str]":
         """Run Python code in a process of its own.
 

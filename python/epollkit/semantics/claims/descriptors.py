@@ -7,7 +7,7 @@ from socket import SHUT_WR
 from typing import Final
 
 from epollkit import EPOLLIN, EPOLLOUT, EPOLLRDHUP, EventFlags, Socket
-from epollkit.semantics._lab import MUST_ARRIVE, Lab
+from epollkit.semantics._lab import MUST_END, Lab
 from epollkit.semantics._registry import Verdict, claim
 
 IN, OUT, RDHUP = EventFlags.IN, EventFlags.OUT, EventFlags.RDHUP
@@ -76,7 +76,7 @@ def cloexec_belongs_to_the_descriptor(lab: Lab) -> None:
     topic="descriptors",
     verdict=Verdict.CONDITION,
     truth="those without FD_CLOEXEC; Python and epollkit set it on all they make (PEP 446)",
-    man="execve(2), PEP 446",
+    man="execve(2), fcntl(2)",
     notebook="01",
 )
 def exec_keeps_open_sockets(lab: Lab) -> None:
@@ -103,7 +103,7 @@ for number in map(int, sys.argv[1:]):
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
-        timeout=MUST_ARRIVE,
+        timeout=MUST_END,
         check=True,
     ).stdout.split()
     lab.note(f"a program finds one {seen[0]}, the other {seen[1]}")
@@ -206,7 +206,7 @@ def exit_ends_inherited_connections(lab: Lab) -> None:
     lab.note("a child has inherited both")
     handed.close()
     handed_far.send(b"?")
-    lab.shows("the child's exit code", child.result(MUST_ARRIVE).returncode, 0)
+    lab.shows("the child's exit code", child.result(MUST_END).returncode, 0)
     lab.note("the child has answered and ended")
     lab.arrived(handed_far, 5)
     lab.shows("the parent closed it, the child lived: recv", handed_far.recv(5), b"child")

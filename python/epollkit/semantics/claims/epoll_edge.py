@@ -129,38 +129,29 @@ class _Source:
 
     end: Socket | FileIO
     put: "Callable[[], object]"
-    """Two bytes, datagrams or counts arrive."""
+    """A byte, a datagram or a count arrives."""
     take: "Callable[[], object]"
     """One is taken."""
 
 
 def _sources(lab: Lab) -> dict[str, _Source]:
-    reader, writer = os.pipe()
+    reader, writer = lab.pipe("pipe", "")
     counter = os.eventfd(0, os.EFD_SEMAPHORE)
-    pipe = lab.keep(FileIO(reader, "rb"), "pipe")
-    lab.keep(FileIO(writer, "wb"))
     return {
         "TCP": _socket(lab, *lab.tcp_pair("TCP", "")),
         "UDP": _socket(lab, *lab.udp_pair("UDP", "")),
         "Unix": _socket(lab, *lab.unix_pair("Unix", "")),
-        "pipe": _Source(pipe, partial(os.write, writer, b"xx"), partial(os.read, reader, 1)),
+        "pipe": _Source(reader, partial(writer.write, b"x"), partial(reader.read, 1)),
         "eventfd": _Source(
             lab.keep(FileIO(counter, "rb"), "eventfd"),
-            partial(os.eventfd_write, counter, 2),
+            partial(os.eventfd_write, counter, 1),
             partial(os.eventfd_read, counter),
         ),
     }
 
 
 def _socket(lab: Lab, near: Socket, far: Socket) -> _Source:
-    edges = lab.edges(near)
-
-    def put() -> None:
-        for _ in range(2):
-            far.send(b"x")
-        lab.wait_until("an arrival", lambda: edges.wait(0))
-
-    return _Source(near, put, partial(near.recv, 1))
+    return _Source(near, partial(lab.deliver, far, near, b"x"), partial(near.recv, 1))
 
 
 @claim(

@@ -1,6 +1,5 @@
 """Edge-triggered epoll and EPOLLOUT: when a socket that can be written to says so."""
 
-import os
 from functools import partial
 from socket import SO_SNDBUF, SOL_SOCKET
 
@@ -32,7 +31,7 @@ def edge_out_fires_only_once(lab: Lab) -> None:
     lab.shows("a new connection", lab.ready(epoll), OUT)
     lab.shows("nothing was sent", lab.ready(epoll), [])
     for time in ("first", "second"):
-        filled = lab.fill(near)
+        filled = lab.fill(near, far)
         lab.note("sender fills the buffer")
         lab.shows(f"{time} time full", lab.ready(epoll), [])
         lab.empty(far, filled)
@@ -67,13 +66,12 @@ def edge_out_fires_when_the_peer_reads(lab: Lab) -> None:
         else:
             lab.wait_until("the acknowledgement", partial(_all_acknowledged, near))
             lab.contradicts("TCP: the peer has read it", lab.ready(epoll), [])
-    reader, writer = os.pipe()
+    reader, writer = lab.pipe()
     pipe = lab.epoll("pipe ET")
-    pipe.register(lab.keep(os.fdopen(writer, "wb", buffering=0)), OUT | ET)
-    lab.keep(os.fdopen(reader, "rb", buffering=0))
+    pipe.register(writer, OUT | ET)
     lab.shows("pipe: new", lab.ready(pipe), OUT)
-    os.write(writer, b"x")
-    os.read(reader, 1)
+    writer.write(b"x")
+    reader.read(1)
     lab.contradicts("pipe: a byte was written and read", lab.ready(pipe), [])
 
 
@@ -129,7 +127,7 @@ def edge_out_may_stay_armed(lab: Lab) -> None:
         idle = sum(len(epoll.wait(0)) for _ in range(100))
     lab.supports("events of 100 waits while idle", idle, 0)
     lab.note("100 waits")
-    filled = lab.fill(near)
+    filled = lab.fill(near, far)
     lab.note("sender fills the buffer")
     lab.shows("full", lab.ready(epoll), [])
     lab.empty(far, filled)

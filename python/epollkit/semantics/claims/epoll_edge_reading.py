@@ -54,10 +54,8 @@ def edge_short_read_means_empty(lab: Lab) -> None:
         "UDP": lab.udp_pair("UDP", "UDP peer"),
     }.items():
         epoll = lab.epoll(f"{kind} ET", near, mask=IN | ET)
-        far.send(b"1")
-        far.send(b"2")
-        if kind == "TCP":
-            lab.arrived(near, 2)
+        lab.deliver(far, near, b"1")
+        lab.deliver(far, near, b"2")
         lab.shows(f"{kind}: two sends", lab.ready(epoll), IN)
         near.recv(100)
         lab.shows(f"{kind}: after a read of 100", lab.ready(epoll), [])
@@ -144,10 +142,12 @@ def edge_listener_must_accept_until_eagain(lab: Lab) -> None:
     epoll = lab.epoll("ET", listener, mask=IN | ET)
     for name in ("first", "second"):
         lab.socket(name, timeout=MUST_ARRIVE).connect(listener.getsockname())
+    lab.queued(listener, 2)
     lab.shows("two clients wait", lab.ready(epoll), IN)
-    lab.keep(listener.accept()[0], "first accepted")
+    lab.keep(listener.accept()[0])
     lab.supports("one was accepted, the second waits", lab.ready(epoll), [])
     lab.socket("third", timeout=MUST_ARRIVE).connect(listener.getsockname())
+    lab.queued(listener, 2)
     lab.supports("a third connects", lab.ready(epoll), IN)
     accepted = listener.accept_many()
     for connection, _ in accepted:

@@ -88,8 +88,9 @@ def exclusive_spreads_the_arrivals(lab: Lab) -> None:
     lab.contradicts("four arrivals, woken were", got, ["first"] * 4)
     got = []
     for _ in names:
+        waiting = [each for each in waits if not each.done()]
         far.send(b"x")
-        done, _ = wait([each for each in waits if not each.done()], MUST_ARRIVE, FIRST_COMPLETED)
+        done, _ = wait(waiting, MUST_ARRIVE, FIRST_COMPLETED)
         got += [name for each in done for name in each.result()]
     lab.shows("three more, none waits again", got, list(names))
 

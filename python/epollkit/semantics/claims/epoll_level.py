@@ -91,10 +91,11 @@ def level_listener_needs_one_accept_for_each_event(lab: Lab) -> None:
     epoll = lab.epoll("LT", listener)
     for name in ("first", "second"):
         lab.socket(name, timeout=MUST_ARRIVE).connect(listener.getsockname())
+    lab.queued(listener, 2)
     lab.supports("two clients wait", lab.ready(epoll), IN)
-    lab.keep(listener.accept()[0], "first accepted")
+    lab.keep(listener.accept()[0])
     lab.supports("one was accepted", lab.ready(epoll), IN)
-    lab.keep(listener.accept()[0], "second accepted")
+    lab.keep(listener.accept()[0])
     lab.supports("both were accepted", lab.ready(epoll), [])
 
 
@@ -120,7 +121,7 @@ def level_out_always_armed_spins(lab: Lab) -> None:
     lab.note("1,000 waits")
     rate = round(turns / (time.perf_counter() - began))
     lab.supports("events of 1,000 waits with a time-out of 60 s", events, turns)
-    lab.supports("wake-ups per second", rate, lambda rate: rate > turns)
+    lab.supports("wake-ups per second", rate, lambda rate: rate > turns / 10)
     epoll.modify(near, IN)
     lab.shows("OUT disarmed", lab.ready(epoll), [])
 

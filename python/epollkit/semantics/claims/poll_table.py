@@ -31,8 +31,9 @@ Pair = Callable[[Lab], tuple[Socket, Socket]]
     notebook="03",
 )
 def poll_tells_close_from_shutdown_on_tcp(lab: Lab) -> None:
-    """Two connections whose peers stop sending, one with SHUT_WR, one with close. Then all states of
-    a TCP socket, asked for every flag.
+    """Two connections whose peers stop sending, one with SHUT_WR, one with close.
+
+    Then all states of a TCP socket, asked for every flag.
     """
     near, far = lab.tcp_pair("1", "shuts down")
     poll = lab.poll("poll 1", near)
@@ -55,8 +56,9 @@ def poll_tells_close_from_shutdown_on_tcp(lab: Lab) -> None:
     notebook="03",
 )
 def poll_tells_close_from_shutdown_on_unix_sockets(lab: Lab) -> None:
-    """As above; the kernel has both ends in hand and reports HUP when the other one is gone. Then
-    all states of Unix stream and datagram sockets, asked for every flag.
+    """As above; the kernel has both ends in hand and reports HUP when the other one is gone.
+
+    Then all states of Unix stream and datagram sockets, asked for every flag.
     """
     near, far = lab.unix_pair("1", "shuts down")
     poll = lab.poll("poll 1", near)
@@ -73,14 +75,14 @@ def poll_tells_close_from_shutdown_on_unix_sockets(lab: Lab) -> None:
     "poll tells a UDP socket that its peer is gone",
     topic="poll",
     verdict=Verdict.CONDITION,
-    truth="only once something was sent there and was answered with ICMP: then ERR, until the error "
-    "is read",
+    truth="only once something was sent there and ICMP was the answer: then ERR, until it is read",
     man="poll(2), udp(7)",
     notebook="03",
 )
 def poll_tells_a_udp_socket_that_its_peer_is_gone(lab: Lab) -> None:
-    """The peer of a connected UDP socket closes; then a datagram is sent to it. There is no
-    connection that could end. Then all states of a UDP socket, asked for every flag.
+    """The peer of a connected UDP socket closes; then a datagram is sent to it.
+
+    There is no connection that could end. Then all states of a UDP socket, asked for every flag.
     """
     near, far = lab.udp_pair()
     poll = lab.poll("poll", near)
@@ -98,8 +100,8 @@ def poll_tells_a_udp_socket_that_its_peer_is_gone(lab: Lab) -> None:
     "The end of a pipe is readable (POLLIN), as the end of a stream is",
     topic="poll",
     verdict=Verdict.FALSE,
-    truth="it is POLLHUP alone, with POLLIN only while bytes are left; the writing end gets POLLERR "
-    "when nobody reads; select calls both ready",
+    truth="it is POLLHUP alone, with POLLIN only while bytes are left; the writing end gets "
+    "POLLERR when nobody reads; select calls both ready",
     man="poll(2), pipe(7)",
     notebook="03",
 )
@@ -111,9 +113,11 @@ def the_end_of_a_pipe_is_readable(lab: Lab) -> None:
     reader, writer = lab.pipe()
     poll = lab.poll("poll", reader)
     writer.write(b"x")
+    lab.note("write of a byte")
     writer.close()
     lab.shows("a byte is left", lab.polled(poll), IN | HUP)
     reader.read(9)
+    lab.note("read of the byte")
     lab.contradicts("it was read", lab.polled(poll), HUP)
     lab.shows("select", lab.selected(reader), ["readable"])
     lab.shows("read", reader.read(9), b"")
@@ -154,8 +158,9 @@ def a_listener_is_never_writable(lab: Lab) -> None:
     notebook="03",
 )
 def pollin_covers_rdnorm_and_rdband(lab: Lab) -> None:
-    """Bytes and an urgent byte on TCP, asked for one flag at a time. Flags are what was asked for
-    and is so: whoever asks for IN alone is not told of RDNORM.
+    """Bytes and an urgent byte on TCP, asked for one flag at a time.
+
+    Flags are what was asked for and is so: whoever asks for IN alone is not told of RDNORM.
     """
     near, far = lab.tcp_pair()
     flags = (PollFlags.IN, PollFlags.RDNORM, PollFlags.RDBAND, PRI)
@@ -174,8 +179,8 @@ def pollin_covers_rdnorm_and_rdband(lab: Lab) -> None:
     "POLLOUT covers POLLWRNORM and POLLWRBAND",
     topic="poll",
     verdict=Verdict.CONDITION,
-    truth="WRNORM comes with OUT everywhere; WRBAND with it on UDP and Unix sockets, but not on TCP "
-    "and pipes, though only TCP and Unix have urgent data",
+    truth="WRNORM comes with OUT everywhere; WRBAND with it on UDP and Unix sockets, but not on "
+    "TCP and pipes: it says nothing of urgent data",
     man="poll(2)",
     notebook="03",
 )

@@ -11,7 +11,7 @@ from epollkit.semantics._registry import Verdict, claim
     "recv returns 0 only when the peer has closed its direction",
     topic="transfer",
     verdict=Verdict.CONDITION,
-    truth="on a stream, if you asked for at least one byte and have not shut down reading yourself; "
+    truth="on a stream, if you asked for at least one byte and did not shut down reading yourself; "
     "an empty datagram gives 0, too",
     man="recv(2), shutdown(2)",
     notebook="01",
@@ -104,15 +104,15 @@ def recv_fails_with_eagain_when_there_is_nothing_yet(lab: Lab) -> None:
 def eagain_and_ewouldblock_differ(lab: Lab) -> None:
     """The errno of a recv that has nothing to give, and of a send that has no room."""
     near, _far = lab.tcp_pair()
-    seen = lab.outcome(near.recv, 9)
-    number = seen.errno if isinstance(seen, OSError) else None
-    lab.contradicts("errno of recv, as EWOULDBLOCK", number, errno.EWOULDBLOCK)
-    lab.contradicts("and as EAGAIN", number, errno.EAGAIN)
+    refused = lab.outcome(near.recv, 9)
+    lab.contradicts("recv that has nothing", _errno(refused), errno.EAGAIN)
+    lab.contradicts("the same as EWOULDBLOCK", _errno(refused), errno.EWOULDBLOCK)
+    lab.shows("in Python", type(refused).__name__, "BlockingIOError")
+    near, _far = lab.unix_pair("Unix", "Unix peer")
     lab.fill(near)
-    seen = lab.outcome(near.send, b"x")
-    number = seen.errno if isinstance(seen, OSError) else None
-    lab.contradicts("errno of send, as EWOULDBLOCK", number, errno.EWOULDBLOCK)
-    lab.shows("in Python", type(seen).__name__, "BlockingIOError")
+    lab.note("send until it is refused")
+    full = lab.outcome(near.send, b"x")
+    lab.contradicts("send without room, as EWOULDBLOCK", _errno(full), errno.EWOULDBLOCK)
 
 
 @claim(
@@ -133,6 +133,9 @@ def recv_interrupted_by_a_signal_fails_with_eintr(lab: Lab) -> None:
     answer = lab.child(_INTERRUPTED)
     lab.shows("the child's complaints", answer.stderr, "")
     plain, restarted, python = answer.stdout.split()
+    lab.note(f"a child waits in recv(2), a signal comes: {plain}")
+    lab.note(f"the same with SA_RESTART: {restarted} byte")
+    lab.note(f"Python's recv: {python} byte")
     lab.supports("recv of the C library", plain, "EINTR")
     lab.contradicts("the same with SA_RESTART: bytes", restarted, "1")
     lab.contradicts("Python's recv: bytes", python, "1")
@@ -233,13 +236,13 @@ def the_rest_of_a_datagram_can_be_read_later(lab: Lab) -> None:
     "send and recv on a socket that was never connected fail with ENOTCONN",
     topic="transfer",
     verdict=Verdict.CONDITION,
-    truth="recv does, and send on a Unix socket; send on a TCP socket fails with EPIPE, and on a UDP "
-    "socket with EDESTADDRREQ, where recv waits",
+    truth="recv on TCP does, and send on a Unix socket; send fails with EPIPE on TCP, and with "
+    "EDESTADDRREQ on UDP, where recv waits",
     man="send(2), recv(2)",
     notebook="01",
 )
 def an_unconnected_socket_fails_with_enotconn(lab: Lab) -> None:
-    """send and recv on new sockets of three kinds, and on a listener."""
+    """Send and recv on new sockets of three kinds, and on a listener."""
     tcp, listener = lab.socket("TCP"), lab.listener()
     unix, udp = lab.socket("Unix", AF_UNIX), lab.socket("UDP", kind=SOCK_DGRAM)
     lab.supports("TCP recv", lab.error(tcp.recv, 1), "ENOTCONN")
@@ -252,6 +255,11 @@ def an_unconnected_socket_fails_with_enotconn(lab: Lab) -> None:
 
 
 _RDHUP = 0x2000
+
+
+def _errno(seen: object) -> int | None:
+    return seen.errno if isinstance(seen, OSError) else None
+
 
 _INTERRUPTED = """
 import ctypes, errno, os, signal, socket, threading

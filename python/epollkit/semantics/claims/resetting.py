@@ -101,12 +101,14 @@ def linger_zero_delivers_what_was_sent(lab: Lab) -> None:
     """
     near, far = lab.tcp_pair("sender", "peer")
     taken = lab.fill(near)
+    lab.note(f"{taken:,} bytes sent until EAGAIN")
     near.setsockopt(SOL_SOCKET, SO_LINGER, NO_LINGER)
     near.close()
     lab.reports(far, ERR)
     arrived = far.inq()
     lab.contradicts("of the bytes sent, arrived", arrived, lambda n: n < taken)
     lab.empty(far, arrived)
+    lab.note("the peer has read what had arrived")
     lab.contradicts("and then recv", lab.error(far.recv, 9), "ECONNRESET")
 
 
@@ -141,7 +143,7 @@ def a_reset_takes_away_what_had_arrived(lab: Lab) -> None:
     notebook="01",
 )
 def a_reset_is_reported_once(lab: Lab) -> None:
-    """Three connections are reset. The first call afterwards is recv, send, or the one for SO_ERROR.
+    """Three connections are reset. The first call afterwards is recv, send, or SO_ERROR's.
 
     The error is one number at the socket, which reading clears. After it recv gives the end of
     stream, and send fails with EPIPE.

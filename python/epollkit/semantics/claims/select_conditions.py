@@ -135,6 +135,7 @@ def writable_when_shut_down_for_writing(lab: Lab) -> None:
     """A full socket is shut down. send would not wait any more: it fails at once."""
     near, _far = lab.tcp_pair()
     lab.fill(near)
+    lab.note("send until EAGAIN")
     lab.supports("its buffer is full", lab.selected(near), [])
     near.shutdown(SHUT_WR)
     lab.supports("SHUT_WR", lab.selected(near), [WRITABLE])
@@ -149,8 +150,10 @@ def writable_when_shut_down_for_writing(lab: Lab) -> None:
     notebook="03",
 )
 def writable_when_a_connect_has_ended(lab: Lab) -> None:
-    """Three connects: one that goes on, for the listener's queue is full; one that succeeded; one
-    that was refused. A refusal is readable, too; SO_ERROR tells.
+    """Three connects: one is pending, one has succeeded, one was refused.
+
+    The one is pending because the listener's queue is full. A refusal is readable, too; SO_ERROR
+    tells it from success.
     """
     listener = lab.listener(backlog=0)
     address = listener.getsockname()
@@ -187,11 +190,14 @@ def writable_when_there_is_room_for_so_sndlowat(lab: Lab) -> None:
     near.setsockopt(SOL_SOCKET, SO_SNDBUF, 200_000)
     lab.supports("empty", lab.selected(near), [WRITABLE])
     taken = lab.fill(near)
+    lab.note(f"{taken:,} bytes sent until EAGAIN")
     lab.supports("full", lab.selected(near), [])
     lab.shows("SO_SNDLOWAT", near.getsockopt(SOL_SOCKET, SO_SNDLOWAT), 1)
     lab.read_until(far, lambda: near.try_send(b"x"))
+    lab.note("the peer has read some")
     lab.contradicts("send has just taken a byte again", lab.selected(near), [])
     lab.read_until(far, lambda: near.outq() < taken // 4)
+    lab.note("the peer has read some")
     lab.supports("the reader has read nearly all", lab.selected(near), [WRITABLE])
 
 

@@ -8,6 +8,9 @@ from epollkit.semantics._fd_sets import FdSet, select_in_place
 from epollkit.semantics._lab import MUST_ARRIVE, Lab
 from epollkit.semantics._registry import Verdict, claim
 
+SHORT, LONG = 0.02, 60.0
+"""Seconds."""
+
 
 @claim(
     "select handles at most 1024 descriptors",
@@ -27,6 +30,8 @@ def select_handles_at_most_1024_descriptors(lab: Lab) -> None:
     answer = lab.child(_GREAT_NUMBERS)
     lab.shows("the child's complaints", answer.stderr, "")
     seen = json.loads(answer.stdout)
+    for asked, result in seen.items():
+        lab.note(f"a child, {asked}: {result}")
     lab.needs(seen, "a hard limit of more than 1024 open files")
     lab.supports("number 1023, one descriptor: ready", seen["select 1023"], 1)
     lab.supports("number 1024, one descriptor", seen["select 1024"], "ValueError")
@@ -58,13 +63,15 @@ def select_changes_its_sets(lab: Lab) -> None:
     far.send(b"x")
     lab.arrived(one, 1)
     ready, _ = select_in_place(nfds, readers, 0)
-    lab.note("the C library's select changes its set")
+    left = [numbers[each] for each in readers.among(numbers)]
+    lab.note(f"the C library's select on both: {ready} ready, left in the set: {left}")
     lab.supports("one of two is readable: ready", ready, 1)
-    lab.supports("left in the set", [numbers[each] for each in readers.among(numbers)], ["one"])
+    lab.supports("left in the set", left, ["one"])
     one.recv(1)
     other.send(b"x")
     lab.arrived(two, 1)
     ready, _ = select_in_place(nfds, readers, 0)
+    lab.note(f"the C library's select on what is left: {ready} ready")
     lab.supports("the other is readable, the same set: ready", ready, 0)
     lists = [one, two]
     found, _, _ = lab.call(select, lists, [], [], 0)
@@ -88,11 +95,13 @@ def select_changes_its_timeout(lab: Lab) -> None:
     near, far = lab.tcp_pair()
     number = near.fileno()
     _, left = select_in_place(number + 1, FdSet(number), 0.01)
+    lab.note(f"the C library's select, 10 ms: {left} s left")
     lab.supports("nothing came in 10 ms: s left", left, 0.0)
     far.send(b"x")
     lab.arrived(near, 1)
-    _, left = select_in_place(number + 1, FdSet(number), 60)
-    lab.supports("readable, 60 s given: s left", left, lambda seconds: 0 < seconds < 60)
+    _, left = select_in_place(number + 1, FdSet(number), LONG)
+    lab.note(f"the C library's select, 60 s: {left} s left")
+    lab.supports("readable, 60 s given: s left", left, lambda seconds: 0 < seconds < LONG)
 
 
 @claim(
@@ -112,8 +121,10 @@ def nfds_is_the_highest_descriptor_plus_one(lab: Lab) -> None:
     lab.arrived(near, 1)
     number = near.fileno()
     ready, _ = select_in_place(number, FdSet(number), 0)
+    lab.note(f"select(fd, ...): {ready} ready")
     lab.supports("nfds is its number: ready", ready, 0)
     ready, _ = select_in_place(number + 1, FdSet(number), 0)
+    lab.note(f"select(fd + 1, ...): {ready} ready")
     lab.supports("nfds is its number plus one: ready", ready, 1)
 
 
@@ -141,7 +152,7 @@ def select_without_a_timeout_waits(lab: Lab) -> None:
     notebook="03",
 )
 def select_with_zero_only_looks(lab: Lab) -> None:
-    """select with 0 where nothing is ready, and where a byte is. It returns both times."""
+    """Select with 0 where nothing is ready, and where a byte is. It returns both times."""
     near, far = lab.tcp_pair()
     lab.supports("nothing is ready", len(lab.call(select, [near], [], [], 0)[0]), 0)
     far.send(b"x")
@@ -164,11 +175,11 @@ def select_with_a_timeout_waits_at_most_so_long(lab: Lab) -> None:
     """
     near, far = lab.tcp_pair()
     began = monotonic()
-    found, _, _ = lab.call(select, [near], [], [], 0.02)
+    found, _, _ = lab.call(select, [near], [], [], SHORT)
     elapsed = monotonic() - began
     lab.supports("nothing came: ready", len(found), 0)
-    lab.supports("ms that passed", round(elapsed * 1000, 1), lambda ms: ms >= 20)
-    waiting = lab.thread(lambda: lab.call(select, [near], [], [], 60))
+    lab.supports("ms that passed", round(elapsed * 1000, 1), lambda ms: ms >= SHORT * 1000)
+    waiting = lab.thread(lambda: lab.call(select, [near], [], [], LONG))
     far.send(b"x")
     lab.supports("a byte came within 60 s: ready", len(waiting.result(MUST_ARRIVE)[0]), 1)
     refused = lab.outcome(select, [near], [], [], -1)

@@ -1,9 +1,9 @@
 """Out-of-band data: TCP's urgent byte, and where it shows."""
 
-import struct
 from errno import EOPNOTSUPP, errorcode
 from fcntl import ioctl
 from socket import AF_UNIX, MSG_OOB, MSG_PEEK, SO_OOBINLINE, SOL_SOCKET
+from sys import byteorder
 
 from epollkit import EPOLLET, EPOLLIN, EPOLLPRI, EventFlags, PollFlags, Socket
 from epollkit.semantics._lab import Lab
@@ -11,7 +11,7 @@ from epollkit.semantics._registry import Verdict, claim
 
 IN, PRI = EventFlags.IN, EventFlags.PRI
 SIOCATMARK = 0x8905
-"""sockatmark(3): whether the next byte to read is the one after the mark."""
+"""What sockatmark(3) asks."""
 
 
 @claim(
@@ -107,11 +107,11 @@ def recv_stops_at_the_mark(lab: Lab) -> None:
     """
     near, far = lab.tcp_pair("reader", "sender")
     _send_around(lab, near, far)
-    lab.supports("at the mark", _at_mark(lab, near), 0)
+    lab.supports("at the mark", lab.call(sockatmark, near), 0)
     lab.supports("recv(9)", near.recv(9), b"a")
-    lab.supports("at the mark", _at_mark(lab, near), 1)
+    lab.supports("at the mark", lab.call(sockatmark, near), 1)
     lab.supports("recv(9)", near.recv(9), b"b")
-    lab.supports("at the mark", _at_mark(lab, near), 0)
+    lab.supports("at the mark", lab.call(sockatmark, near), 0)
 
 
 @claim(
@@ -195,7 +195,7 @@ def recv_does_not_touch_the_urgent_byte(lab: Lab) -> None:
     notebook="01",
 )
 def streams_have_out_of_band_data(lab: Lab) -> None:
-    """send with MSG_OOB on TCP, Unix and UDP. (Unix sockets have it since Linux 5.15.)"""
+    """Try send with MSG_OOB on TCP, Unix and UDP. Unix sockets have it since Linux 5.15."""
     _, far = lab.unix_pair("Unix", "Unix sender")
     _needs_unix_oob(lab, far)
     near, far = lab.tcp_pair("TCP", "TCP sender")
@@ -215,8 +215,9 @@ def streams_have_out_of_band_data(lab: Lab) -> None:
     notebook="04",
 )
 def epoll_reports_an_urgent_byte_as_pri(lab: Lab) -> None:
-    """Two sets that ask for PRI, LT and ET, and one for IN: an urgent byte comes, is left, is read,
-    and another one comes.
+    """Two sets ask for PRI, LT and ET, and one for IN.
+
+    An urgent byte comes, is left, is read, and another one comes.
     """
     near, far = lab.tcp_pair("reader", "sender")
     level = lab.epoll("LT", near, mask=EPOLLPRI)
@@ -240,13 +241,13 @@ def epoll_reports_an_urgent_byte_as_pri(lab: Lab) -> None:
     "With ET, IN is reported only when bytes for recv have arrived",
     topic="epoll",
     verdict=Verdict.FALSE,
-    truth="an urgent byte is an arrival, too: if older bytes are unread, it fires IN, and recv then "
-    "gives no more than before",
+    truth="an urgent byte is an arrival, too: if older bytes are unread, it fires IN, and recv has "
+    "no more than before",
     man="epoll(7), tcp(7)",
     notebook="04",
 )
 def an_urgent_byte_fires_no_edge_for_in(lab: Lab) -> None:
-    """A byte is unread and was reported; then an urgent one comes to a set that asks for IN alone."""
+    """A byte is unread and was reported; then an urgent one comes. The set asks for IN alone."""
     near, far = lab.tcp_pair("reader", "sender")
     edge = lab.epoll("ET", near, mask=EPOLLIN | EPOLLET)
     far.send(b"d")
@@ -264,16 +265,13 @@ def _send_around(lab: Lab, near: Socket, far: Socket) -> None:
 
     SIOCINQ counts as far as the mark.
     """
-    far.send(b"a")
-    far.send(b"!", MSG_OOB)
-    far.send(b"b")
-    lab.wait_until("three bytes", lambda: near.tcp_info().bytes_received == 3)
+    sent = [far.send(b"a"), far.send(b"!", MSG_OOB), far.send(b"b")]
+    lab.wait_until("all of them", lambda: near.tcp_info().bytes_received == sum(sent))
 
 
-def _at_mark(lab: Lab, near: Socket) -> int:
-    answer = lab.call(ioctl, near, SIOCATMARK, bytes(4))
-    number: int = struct.unpack("i", answer)[0]
-    return number
+def sockatmark(near: Socket) -> int:
+    """Whether the mark is next, 1 or 0."""
+    return int.from_bytes(ioctl(near, SIOCATMARK, bytes(4)), byteorder)
 
 
 def _needs_unix_oob(lab: Lab, far: Socket) -> None:

@@ -57,7 +57,7 @@ def below_rcvlowat_a_socket_is_not_readable(lab: Lab) -> None:
     notebook="06",
 )
 def the_end_of_stream_overrides_the_mark(lab: Lab) -> None:
-    """Five of ten bytes and then a FIN: no more will come, so that waiting for ten makes no sense."""
+    """Five of ten bytes and then a FIN: no more will come, and waiting for ten makes no sense."""
     near, far = lab.tcp_pair("reader", "sender")
     near.setsockopt(SOL_SOCKET, SO_RCVLOWAT, MARK)
     poll = lab.poll("poll", near, mask=PollFlags.IN)
@@ -74,7 +74,7 @@ def the_end_of_stream_overrides_the_mark(lab: Lab) -> None:
     "A low-water mark keeps a non-blocking recv from giving less",
     topic="transfer",
     verdict=Verdict.FALSE,
-    truth="it gives what there is; the mark is for waiting: in select, poll, epoll and blocking recv",
+    truth="it gives what there is; the mark is for waiting: select, poll, epoll and blocking recv",
     man="socket(7), recv(2)",
     notebook="06",
 )
@@ -91,17 +91,16 @@ def rcvlowat_keeps_recv_from_giving_less(lab: Lab) -> None:
     "A blocking recv waits until as many bytes are there as SO_RCVLOWAT says",
     topic="transfer",
     verdict=Verdict.CONDITION,
-    truth="if none was there when it began; else it takes those first and is woken only when as many "
-    "as the mark have come after them, or the stream ends",
+    truth="if none was there when it began; else it takes those first and is woken only when as "
+    "many as the mark says have come after them, or the stream ends",
     man="socket(7), recv(2)",
     notebook="06",
 )
 def a_blocking_recv_waits_for_the_mark(lab: Lab) -> None:
-    """The mark is 10. recv begins with nothing there and gets 5 and 5; then with 5 there, and 5 more
-    come, and another 5.
+    """The mark is 10. recv begins with nothing there; then it begins with 5 bytes there.
 
-    The wake-up counts what arrived and was not copied yet. Five bytes that recv had copied before it
-    went to sleep are not among it, and so the ten are there and recv sleeps on.
+    The wake-up counts what arrived and was not copied yet. Five bytes that recv had copied before
+    it went to sleep are not among it: ten have come, and recv sleeps on.
     """
     near, far = lab.tcp_pair("reader", "sender")
     near.setsockopt(SOL_SOCKET, SO_RCVLOWAT, MARK)
@@ -127,14 +126,14 @@ def a_blocking_recv_waits_for_the_mark(lab: Lab) -> None:
     notebook="06",
 )
 def edge_fires_when_the_mark_is_reached(lab: Lab) -> None:
-    """The mark is 10; five bytes come four times. After the mark each arrival is an edge as usual."""
+    """The mark is 10; five bytes come at a time. From the mark on each arrival is an edge."""
     near, far = lab.tcp_pair("reader", "sender")
     near.setsockopt(SOL_SOCKET, SO_RCVLOWAT, MARK)
     epoll = lab.epoll("ET", near, mask=EPOLLIN | EPOLLET)
-    for there, expected in {5: [], 10: IN, 15: IN}.items():
+    for there in (5, 10, 15):
         far.send(b"12345")
         lab.arrived(near, there)
-        lab.supports(f"{there} bytes", lab.ready(epoll), expected)
+        lab.supports(f"{there} bytes", lab.ready(epoll), IN if there >= MARK else [])
     near.recv(10)
     lab.shows("5 are left", lab.ready(epoll), [])
     far.send(b"12345")
@@ -150,8 +149,10 @@ def edge_fires_when_the_mark_is_reached(lab: Lab) -> None:
     notebook="06",
 )
 def rcvlowat_waits_for_a_whole_message(lab: Lab) -> None:
-    """A header says how long the message is. With LT, bytes left unread would be reported at once;
-    with the mark set to the whole length there is one event, and one recv.
+    """A header says how long the message is, and is left where it is.
+
+    With LT it would be reported again at once. With the mark set to the whole length there is one
+    more event, and one recv.
     """
     near, far = lab.tcp_pair("reader", "sender")
     epoll = lab.epoll("LT", near)
@@ -178,7 +179,7 @@ def rcvlowat_waits_for_a_whole_message(lab: Lab) -> None:
     notebook="06",
 )
 def sndlowat_can_be_set(lab: Lab) -> None:
-    """getsockopt knows it, setsockopt does not. SO_RCVLOWAT beside it takes what it is given."""
+    """It can be read and not set. SO_RCVLOWAT beside it takes what it is given."""
     near, _far = lab.tcp_pair()
     lab.contradicts("read", near.getsockopt(SOL_SOCKET, SO_SNDLOWAT), 1)
     seen = lab.error(near.setsockopt, SOL_SOCKET, SO_SNDLOWAT, 1000)
