@@ -95,6 +95,7 @@ class Company(Observer):
         return subprocess.run(  # noqa: S603 - this interpreter, and our own code
             [sys.executable, "-c", code, *map(str, numbers)],
             pass_fds=numbers,
+            env={name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
