@@ -111,17 +111,17 @@ class Observer(Workshop):
         if sender.family == AF_INET:
             self.wait_until("nothing on its way", nothing_in_flight)
 
-    def fill(self, sender: Socket, receiver: Socket | None = None) -> int:
-        """Send until there is no room; how many bytes it took. Not recorded.
+    def fill(self, sender: Socket, receiver: Socket) -> int:
+        """Send until there is no room, and will be none before the receiver reads. Not recorded.
 
-        With the receiver, also until there will be none before it reads: nothing is on its way.
+        Returns:
+            How many bytes it took. A full TCP buffer gets room again by itself, as what is on its
+            way arrives: it is full when nothing is on its way any more.
         """
         chunk, total = bytes(4096), 0
         with self.pause():
             while sent := sum(iter(lambda: sender.try_send(chunk) or 0, 0)):
                 total += sent
-                if receiver is None:
-                    break
                 self.settled(sender, receiver)
         return total
 

@@ -112,11 +112,11 @@ def notsent_lowat_keeps_the_queue_short(lab: Lab) -> None:
     Bytes in the buffer can't be taken back or overtaken. With the mark send and OUT stop when that
     many wait to go out, however large the buffer is.
     """
-    plain, _far = lab.tcp_pair("plain", "plain's peer")
-    marked, _other = lab.tcp_pair("marked", "marked's peer")
+    plain, far = lab.tcp_pair("plain", "plain's peer")
+    marked, other = lab.tcp_pair("marked", "marked's peer")
     marked.setsockopt(IPPROTO_TCP, TCP_NOTSENT_LOWAT, MARK)
-    lab.fill(plain)
-    lab.fill(marked)
+    lab.fill(plain, far)
+    lab.fill(marked, other)
     lab.note("send until EAGAIN, on both")
     waiting, without = _not_sent(marked), _not_sent(plain)
     lab.supports("bytes not sent, with the mark", waiting, lambda size: size < without)
@@ -136,7 +136,7 @@ def _in_use_around_out(lab: Lab, near: Socket, far: Socket, which: int) -> tuple
     """The share of the send buffer in use when OUT was last missing, and when it was back."""
     poll = lab.poll(f"poll for OUT {which}", near, mask=OUT)
     with lab.pause():
-        lab.fill(near)
+        lab.fill(near, far)
         without = 1.0
 
         def writable() -> bool:

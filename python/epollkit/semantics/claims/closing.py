@@ -82,7 +82,7 @@ def close_waits_for_nobody(lab: Lab) -> None:
     that no process has any more.
     """
     near, far = lab.tcp_pair("sender", "peer")
-    taken = lab.fill(near)
+    taken = lab.fill(near, far)
     lab.note(f"{taken:,} bytes sent until EAGAIN")
     lab.supports("not acknowledged at the time of close", near.outq(), lambda n: n > 0)
     near.close()
@@ -105,7 +105,7 @@ def close_waits_for_nobody(lab: Lab) -> None:
 def close_of_a_non_blocking_socket_never_waits(lab: Lab) -> None:
     """As above with SO_LINGER on, 60 s, in a thread, which sleeps in close until the peer reads."""
     near, far = lab.tcp_pair("sender", "peer")
-    taken = lab.fill(near)
+    taken = lab.fill(near, far)
     lab.note(f"{taken:,} bytes sent until EAGAIN")
     near.setsockopt(SOL_SOCKET, SO_LINGER, LINGER)
     lab.shows("the sender is in blocking mode", near.getblocking(), expected=False)

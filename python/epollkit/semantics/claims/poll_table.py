@@ -222,7 +222,7 @@ def _stream_states(
     far.send(b"x")
     lab.arrived(near, 1)
     yield f"{kind}, a byte to read", near, IN | out
-    lab.fill(near)
+    lab.fill(near, far)
     yield f"{kind}, a byte to read, buffer full", near, IN
     near, far = pair(lab)
     near.shutdown(SHUT_WR)
@@ -289,7 +289,7 @@ def _unix_datagram_states(lab: Lab) -> Iterator[tuple[str, Socket, PollFlags]]:
     far.send(b"x")
     yield "Unix datagram, something to read", near, IN | BAND_OUT
     near, far = lab.unix_pair(kind=SOCK_DGRAM)
-    lab.fill(near)
+    lab.fill(near, far)
     yield "Unix datagram, the peer's queue is full", near, NOTHING
     near, far = lab.unix_pair(kind=SOCK_DGRAM)
     far.close()

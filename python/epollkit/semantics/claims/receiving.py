@@ -103,13 +103,13 @@ def recv_fails_with_eagain_when_there_is_nothing_yet(lab: Lab) -> None:
 )
 def eagain_and_ewouldblock_differ(lab: Lab) -> None:
     """The errno of a recv that has nothing to give, and of a send that has no room."""
-    near, _far = lab.tcp_pair()
+    near, far = lab.tcp_pair()
     refused = lab.outcome(near.recv, 9)
     lab.contradicts("recv that has nothing", _errno(refused), errno.EAGAIN)
     lab.contradicts("the same as EWOULDBLOCK", _errno(refused), errno.EWOULDBLOCK)
     lab.shows("in Python", type(refused).__name__, "BlockingIOError")
-    near, _far = lab.unix_pair("Unix", "Unix peer")
-    lab.fill(near)
+    near, far = lab.unix_pair("Unix", "Unix peer")
+    lab.fill(near, far)
     lab.note("send until it is refused")
     full = lab.outcome(near.send, b"x")
     lab.contradicts("send without room, as EWOULDBLOCK", _errno(full), errno.EWOULDBLOCK)

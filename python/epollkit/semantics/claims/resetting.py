@@ -100,7 +100,7 @@ def linger_zero_delivers_what_was_sent(lab: Lab) -> None:
     Without the option all of it would come: see `close_waits_for_nobody`.
     """
     near, far = lab.tcp_pair("sender", "peer")
-    taken = lab.fill(near)
+    taken = lab.fill(near, far)
     lab.note(f"{taken:,} bytes sent until EAGAIN")
     near.setsockopt(SOL_SOCKET, SO_LINGER, NO_LINGER)
     near.close()

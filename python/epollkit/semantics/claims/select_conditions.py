@@ -133,8 +133,8 @@ def readable_means_that_there_is_data(lab: Lab) -> None:
 )
 def writable_when_shut_down_for_writing(lab: Lab) -> None:
     """A full socket is shut down. send would not wait any more: it fails at once."""
-    near, _far = lab.tcp_pair()
-    lab.fill(near)
+    near, far = lab.tcp_pair()
+    lab.fill(near, far)
     lab.note("send until EAGAIN")
     lab.supports("its buffer is full", lab.selected(near), [])
     near.shutdown(SHUT_WR)
@@ -189,7 +189,7 @@ def writable_when_there_is_room_for_so_sndlowat(lab: Lab) -> None:
     near, far = lab.tcp_pair("writer", "reader")
     near.setsockopt(SOL_SOCKET, SO_SNDBUF, 200_000)
     lab.supports("empty", lab.selected(near), [WRITABLE])
-    taken = lab.fill(near)
+    taken = lab.fill(near, far)
     lab.note(f"{taken:,} bytes sent until EAGAIN")
     lab.supports("full", lab.selected(near), [])
     lab.shows("SO_SNDLOWAT", near.getsockopt(SOL_SOCKET, SO_SNDLOWAT), 1)

@@ -114,7 +114,7 @@ def a_successful_send_means_the_peer_has_it(lab: Lab) -> None:
     queue, which SIOCOUTQ counts. Both are thrown away.
     """
     near, far = lab.tcp_pair("sender", "peer")
-    taken = lab.fill(near)
+    taken = lab.fill(near, far)
     lab.note(f"{taken:,} bytes sent until EAGAIN")
     lab.contradicts("bytes that send took", taken, lambda n: n > far.inq())
     lab.contradicts("of them not acknowledged", near.outq(), lambda n: n > 0)
