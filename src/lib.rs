@@ -8,6 +8,7 @@
 //! | 1     | `net`, `epoll`    | sockets, connecting, readiness; never wait unless asked to   |
 //! | 1     | `poll`            | the older ways to ask for readiness: poll(2), select(2)      |
 //! | 2     | `peer`, `load`    | native endpoints and load: event loops on their own threads  |
+//! | 2     | `scope`           | a thread that watches descriptors and records what changes   |
 //! | 3     | `py`              | the only pyo3: extract, call, convert                        |
 //!
 //! `cargo test --no-default-features` builds all but `py`, which proves that the core knows no
@@ -24,6 +25,7 @@ pub mod load;
 pub mod net;
 pub mod peer;
 pub mod poll;
+pub mod scope;
 pub mod sys;
 
 #[cfg(feature = "python")]
@@ -58,6 +60,8 @@ mod _epollkit {
     use crate::py::recv::Drained;
     #[pymodule_export]
     use crate::py::resolve::{getaddrinfo, gethostbyname, getnameinfo};
+    #[pymodule_export]
+    use crate::py::sampler::{Sample, Sampler, SamplerCounters};
     #[pymodule_export]
     use crate::py::select::select;
     #[pymodule_export]

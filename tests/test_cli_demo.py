@@ -6,17 +6,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from epollkit import _lanes
+from epollkit import EventFlags, PollFlags, Trace
+from epollkit.cli import _lesson
+from epollkit.scope import Mark, MarkKind, legend
 
 COMMAND = [sys.executable, "-X", "dev", "-W", "error", "-m", "epollkit.cli", "demo"]
 SMALL = ["--clients", "20", "--seconds", "0.2"]
 BOUND = 15.0
-
-DELIVERED, EMPTY, REARMED = "delivered", "empty", "rearmed"
 
 
 def demo(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -60,37 +61,37 @@ def answered_with(reply: bytes, loopback: str, *arguments: str) -> tuple[int, st
         return process.returncode, out, err.replace(where(listener), "SERVER")
 
 
-# The lanes: facts about the kernel.
+# The lesson: facts about the kernel.
 
 
 def test_level_edge_and_oneshot_deliver_what_the_manual_says() -> None:
-    seen = [(str(one.step), one.unread, one.arrived, one.marks) for one in _lanes.run()]
-
-    def lanes(level: str, edge: str, oneshot: str) -> dict[str, str]:
-        return {"LT": level, "ET": edge, "ONESHOT": oneshot}
-
-    assert seen == [
-        ("wait", 0, False, lanes(EMPTY, EMPTY, EMPTY)),
-        ("send 3", 3, True, {}),
-        ("wait", 3, False, lanes(DELIVERED, DELIVERED, DELIVERED)),
-        ("wait", 3, False, lanes(DELIVERED, EMPTY, EMPTY)),
-        ("send 2", 5, True, {}),
-        ("wait", 5, False, lanes(DELIVERED, DELIVERED, EMPTY)),
-        ("recv 2", 3, False, {}),
-        ("wait", 3, False, lanes(DELIVERED, EMPTY, EMPTY)),
-        ("rearm", 3, False, lanes(REARMED, REARMED, REARMED)),
-        ("wait", 3, False, lanes(DELIVERED, DELIVERED, DELIVERED)),
-        ("drain", 0, False, {}),
-        ("wait", 0, False, lanes(EMPTY, EMPTY, EMPTY)),
+    trace = _lesson.perform()
+    assert trace.deliveries("LT") == [0, 1, 1, 1, 1, 1, 0]
+    assert trace.deliveries("ET") == [0, 1, 0, 1, 0, 1, 0]
+    assert trace.deliveries("ONESHOT") == [0, 1, 0, 0, 0, 1, 0]
+    assert [(str(tick.call), tick.after["near"].unread) for tick in trace.ticks] == [
+        ("wait", 0),
+        ("far.send 3", 3),
+        ("wait", 3),
+        ("wait", 3),
+        ("far.send 2", 5),
+        ("wait", 5),
+        ("near.recv 2", 3),
+        ("wait", 3),
+        ("rearm", 3),
+        ("wait", 3),
+        ("near.drain", 0),
+        ("wait", 0),
     ]
 
 
 def test_the_level_is_high_while_bytes_are_unread() -> None:
-    assert all(one.readable == (one.unread > 0) for one in _lanes.run())
+    looks = [tick.after["near"] for tick in _lesson.perform().ticks]
+    assert all((PollFlags.IN in look.level) == bool(look.unread) for look in looks)
 
 
-def test_every_lane_is_explained_by_a_rule() -> None:
-    assert _lanes.explain(_lanes.run()) == {
+def test_every_probe_is_explained_by_a_rule() -> None:
+    assert _lesson.explain(_lesson.perform()) == {
         "LT": "5 of 7 waits: at every wait while bytes are unread",
         "ET": "3 of 7 waits: once per arrival or re-arm, never for what is left over",
         "ONESHOT": "2 of 7 waits: once, then silent until re-armed, whatever arrives",
@@ -98,50 +99,19 @@ def test_every_lane_is_explained_by_a_rule() -> None:
 
 
 def test_the_explanation_follows_what_was_seen() -> None:
-    wait = _lanes.Step("wait")
-    told = _lanes.explain(
-        [
-            _lanes.Observation(wait, 0, 0, False, False, {"LT": "delivered", "ET": "empty"}),
-            _lanes.Observation(wait, 0, 3, True, False, {"LT": "empty", "ET": "empty"}),
-        ]
-    )
-    assert told["LT"] == "1 of 2 waits delivered"
-    assert told["ET"].startswith("0 of 2 waits")
-
-
-def test_the_picture_is_drawn_from_the_observations_alone() -> None:
-    send, wait, recv = _lanes.Step("send", 1), _lanes.Step("wait"), _lanes.Step("recv", 1)
-    picture = _lanes.render(
-        [
-            _lanes.Observation(send, 1, 1, True, True, {}),
-            _lanes.Observation(
-                wait, 0, 1, True, False, {"LT": "delivered", "ET": "empty", "ONESHOT": "rearmed"}
-            ),
-            _lanes.Observation(recv, 1, 0, False, False, {}),
-        ],
-        ascii_only=True,
-    )
-    assert picture.splitlines() == [
-        "    step  send 1 wait recv 1",
-        "readable  /-----------\\______",
-        "  unread  1      1    0",
-        " arrival  ^",
-        "      LT         @",
-        "      ET         .",
-        " ONESHOT         R",
-    ]
+    trace = _lesson.perform()
+    delivered, empty = Mark(MarkKind.DELIVERED, EventFlags.IN), Mark(MarkKind.EMPTY)
+    first = replace(trace.ticks[0], marks={"LT": delivered, "ET": empty, "ONESHOT": empty})
+    told = _lesson.explain(replace(trace, ticks=(first, *trace.ticks[1:])))
+    assert told["LT"] == "6 of 7 waits delivered"
+    assert told["ET"].startswith("3 of 7 waits: once per arrival")
 
 
 @pytest.mark.parametrize("ascii_only", [False, True])
 def test_the_picture_fits_a_terminal(ascii_only: bool) -> None:  # noqa: FBT001 - a parameter
-    picture = _lanes.render(_lanes.run(), ascii_only=ascii_only)
+    picture = _lesson.perform().text(ascii_only=ascii_only)
     assert max(map(len, picture.splitlines())) <= 80
     assert picture.isascii() == ascii_only
-
-
-def test_the_experiment_can_be_another_one() -> None:
-    steps = [_lanes.Step("send", 1), _lanes.Step("drain"), _lanes.Step("wait")]
-    assert _lanes.run(steps)[-1].marks == {"LT": EMPTY, "ET": EMPTY, "ONESHOT": EMPTY}
 
 
 # The command with the native server.
@@ -180,13 +150,10 @@ def test_quantiles_are_in_order(found: dict[str, Any]) -> None:
     assert 0 < latency["p50"] <= latency["p99"] <= latency["p999"] <= latency["max"]
 
 
-def test_json_has_the_lanes_as_data(found: dict[str, Any]) -> None:
-    steps = found["lanes"]["steps"]
-    assert [(step["operation"], step["size"]) for step in steps] == [
-        (step.operation, step.size) for step in _lanes.STEPS
-    ]
-    assert steps[5]["marks"] == {"LT": DELIVERED, "ET": DELIVERED, "ONESHOT": EMPTY}
-    assert found["lanes"]["explanations"].keys() == _lanes.LANES.keys()
+def test_json_has_the_lesson_as_data(found: dict[str, Any]) -> None:
+    trace = Trace.from_json(found["lesson"]["trace"])
+    assert trace.deliveries("ET") == _lesson.perform().deliveries("ET")
+    assert found["lesson"]["explanations"].keys() == _lesson.PROBES.keys()
 
 
 @pytest.mark.slow
@@ -196,15 +163,15 @@ def test_the_page_has_the_table_and_the_picture() -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
     for label in ("connects/s", "messages/s", "p50", "p99", "p99.9", "max"):
         assert label in done.stdout
-    assert _lanes.render(_lanes.run()) in done.stdout
-    assert _lanes.legend() in done.stdout
+    assert str(_lesson.perform()) in done.stdout
+    assert legend() in done.stdout
 
 
 @pytest.mark.slow
 def test_a_terminal_without_unicode_gets_plain_characters() -> None:
     done = demo(*SMALL, PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (0, "")
-    assert _lanes.render(_lanes.run(), ascii_only=True) in done.stdout
+    assert _lesson.perform().text(ascii_only=True) in done.stdout
 
 
 @pytest.mark.slow

@@ -34,7 +34,9 @@ class Sanitized(HTMLParser):
         if tag == "img":
             self.images.append(dict(attrs))
         elif self.trusted or tag not in DROPPED:
-            self._open.append((tag, "hidden" in dict(attrs) or tag in DROPPED_WITH_TEXT))
+            self._open.append(
+                (tag, dict(attrs).get("hidden") == "hidden" or tag in DROPPED_WITH_TEXT)
+            )
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "img":

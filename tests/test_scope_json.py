@@ -93,7 +93,7 @@ def test_garbage_is_a_value_error(garbage: object) -> None:
 
 def test_a_missing_field_is_named() -> None:
     whole = level_and_edge().to_json()
-    names = {"schema", "title", "dropped", "sources", "probes", "ticks", "guesses"}
+    names = {"schema", "title", "dropped", "notes", "sources", "probes", "ticks", "guesses"}
     assert set(whole) == names
     for name in names:
         with pytest.raises(ValueError, match=f"^{name}: missing$"):

@@ -3,6 +3,7 @@ import os
 import select
 import signal
 import socket
+import struct
 import sys
 import threading
 from collections.abc import Callable, Generator
@@ -13,7 +14,7 @@ from types import FrameType
 
 import pytest
 
-import epollkit
+import epollkit.stdlib
 from endpoints import (
     fill,
     full_listener,
@@ -468,3 +469,13 @@ def test_a_wait_for_a_refused_connect_ends_with_its_error(loopback: str) -> None
         )
         assert is_ready(sock, select.POLLOUT)
         assert sock.error() == 0  # it has been told
+
+
+@pytest.mark.parametrize("make", [socket.socket, epollkit.stdlib.socket], ids=["stdlib", "own"])
+def test_so_sndtimeo_ends_a_blocking_connect(make: type[socket.socket], loopback: str) -> None:
+    with full_listener(loopback) as address, make() as client:
+        limit = struct.pack("ll", 0, 20_000)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        with pytest.raises(BlockingIOError) as caught:
+            client.connect(address)
+        assert caught.value.errno == errno.EINPROGRESS

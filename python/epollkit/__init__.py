@@ -79,6 +79,9 @@ from epollkit._epollkit import (
     Events,
     Peer,
     Poll,
+    Sample,
+    Sampler,
+    SamplerCounters,
     Socket,
     TcpInfo,
     __version__,
@@ -98,7 +101,7 @@ from epollkit._selector import EpollSelector
 from epollkit._tcp_state import TcpState
 
 if typing.TYPE_CHECKING:
-    from epollkit import scope, semantics
+    from epollkit import scope, semantics, testing
     from epollkit.scope import Scope, Trace, load_ipython_extension, unload_ipython_extension
 
 EPOLLWAKEUP: int = EventFlags.WAKEUP.value
@@ -109,6 +112,7 @@ _LATER = {
     "load_ipython_extension": "scope",
     "scope": "",
     "semantics": "",
+    "testing": "",
     "unload_ipython_extension": "scope",
 }
 """By name: the module that has it; none for a module itself."""
@@ -175,6 +179,9 @@ __all__ = [
     "Poll",
     "PollFlags",
     "Report",
+    "Sample",
+    "Sampler",
+    "SamplerCounters",
     "Scope",
     "Socket",
     "TcpInfo",
@@ -221,5 +228,6 @@ __all__ = [
     "serve",
     "setdefaulttimeout",
     "socketpair",
+    "testing",
     "unload_ipython_extension",
 ]

@@ -3,7 +3,7 @@ The native half of epollkit.
 """
 
 from _typeshed import FileDescriptorLike, ReadableBuffer, SupportsGetItem, WriteableBuffer
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from epollkit._flags import EventFlags, PollFlags
 from epollkit._tcp_state import TcpState
 from epollkit.options import SocketOptions
@@ -11,7 +11,7 @@ from socket import AddressFamily, SocketKind, socket
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 from typing_extensions import disjoint_base
 
-__all__ = ["__version__", "ClosedLoop", "ConnectMany", "ConnectResult", "Connecting", "Counters", "Drained", "Epoll", "Event", "EventIterator", "Events", "LoopResult", "Peer", "Poll", "Socket", "TcpInfo", "connect", "connect_many", "create_connection", "fromfd", "getaddrinfo", "gethostbyname", "getnameinfo", "host_to_resolve", "select", "serve", "socketpair"]
+__all__ = ["__version__", "ClosedLoop", "ConnectMany", "ConnectResult", "Connecting", "Counters", "Drained", "Epoll", "Event", "EventIterator", "Events", "LoopResult", "Peer", "Poll", "Sample", "Sampler", "SamplerCounters", "Socket", "TcpInfo", "connect", "connect_many", "create_connection", "fromfd", "getaddrinfo", "gethostbyname", "getnameinfo", "host_to_resolve", "select", "serve", "socketpair"]
 
 __version__: Final[str]
 
@@ -740,6 +740,217 @@ class Poll:
         Raises:
             RuntimeError, OSError, ValueError: as `poll`.
             OverflowError: more than 292 years.
+        """
+
+@final
+class Sample:
+    """
+    One record of a `Sampler`: a source was first seen, was seen changed, or is gone.
+
+    Its parts were asked one after the other, so what happened in between can show in one and not yet
+    in the other; the next look has it.
+
+    Args:
+        t_ns: nanoseconds of `time.monotonic_ns()`.
+        name: of the source.
+        flags: POLL* bits.
+        inq: bytes, or None.
+        outq: bytes, or None.
+        state: a `TcpState`, or None.
+        closed: the source was closed.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __new__(cls, /, t_ns: SupportsIndex, name: str, flags: SupportsIndex, inq: SupportsIndex | None = None, outq: SupportsIndex | None = None, state: SupportsIndex | None = None, closed: bool = False) -> Sample: ...
+    def __reduce__(self, /) -> "tuple[type[Sample], tuple[object, ...]]": ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def closed(self, /) -> bool:
+        """
+        The source was closed, or its number is another file's. The last record of it, without a
+        reading.
+        """
+    @property
+    def flags(self, /) -> PollFlags:
+        """
+        The level by poll(2): IN, OUT, RDHUP, PRI, ERR and HUP, where they hold.
+        """
+    @property
+    def inq(self, /) -> int | None:
+        """
+        SIOCINQ: bytes in the receive queue. None where there is no such count: a listener, an eventfd.
+        A datagram socket has the size of the next datagram.
+        """
+    @property
+    def name(self, /) -> str:
+        """
+        The source's name.
+        """
+    @property
+    def outq(self, /) -> int | None:
+        """
+        SIOCOUTQ: bytes that were sent and not acknowledged, a FIN counted as one. None where there is
+        no such count: a listener, a pipe. On a Unix socket, the memory that the peer has not read.
+        """
+    @property
+    def state(self, /) -> TcpState | None:
+        """
+        The connection's state; None where there is none.
+        """
+    @property
+    def t_ns(self, /) -> int:
+        """
+        When the look was over: nanoseconds of `time.monotonic_ns()`. What is told had happened by
+        then, and not yet at the look before.
+        """
+
+@final
+class Sampler:
+    """
+    A native thread that looks at a running program's descriptors and records what changes, without
+    the GIL.
+
+    Made, it runs: when the call returns, each source has been looked at once, and what changes from
+    then on is seen if it lasts until the next look. A context manager; leaving it stops the thread
+    and keeps the records.
+
+    It is a spectator. Between two looks it holds no descriptor: what the program closes is closed
+    then. It takes no data, no error and no event, and changes no option. One trace is left, and it
+    is poll(2)'s own: asked about a TCP socket that has no room to send, the kernel will wake the
+    socket's waiters when there is room again, as it does after EAGAIN. So an edge-triggered
+    EPOLLOUT can come that would not have come, if nothing but the sampler had looked meanwhile.
+
+    A look at a TCP socket is three system calls and a share of a fourth, and takes 1 to 2 us; a round
+    takes as long as its sources together. The thread waits for a processor like any other. A round
+    that is late is not made up for: `counters` has the missed ones, and the records that the full ring
+    dropped.
+
+    Args:
+        sources: a mapping of names to sources, or an iterable of sources, which are named "fd 7".
+            1 to 256, each number once. A source is an int, or an object with `fileno()`. A `Socket`
+            is known by itself. Of others the number is kept, and what file it was (fstat(2), device
+            and inode), so that a number in new hands is not taken for the old source; but eventfds,
+            epoll sets, timerfds and signalfds have one inode in common, and cannot be told from each
+            other.
+        interval: seconds between two looks; at least 1e-06, by default 5e-05.
+        capacity: how many records are kept, the newest; 1 to 16,777,216. One takes 32 bytes.
+
+    Raises:
+        TypeError: not sources, or a name that is not a str.
+        ValueError: no source or too many, one given twice, an interval or capacity out of range, a
+            negative number.
+        OSError: EBADF, a source that is closed; EMFILE, ENOMEM, EAGAIN (no thread).
+
+    References:
+        poll(2) https://man7.org/linux/man-pages/man2/poll.2.html
+        tcp(7) https://man7.org/linux/man-pages/man7/tcp.7.html
+        unix(7) https://man7.org/linux/man-pages/man7/unix.7.html
+    """
+    def __enter__(self, /) -> Sampler: ...
+    def __exit__(self, /, *_exception: "object") -> "None": ...
+    def __new__(cls, /, sources: Mapping[str, FileDescriptorLike] | Iterable[FileDescriptorLike], *, interval: float = ..., capacity: SupportsIndex = 65536) -> Sampler: ...
+    def __reduce__(self, /) -> "str | tuple[object, ...]": ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def capacity(self, /) -> int:
+        """
+        How many records are kept.
+        """
+    def close(self, /) -> None:
+        """
+        `stop()`, and let the records go. Closing again does nothing new.
+
+        Raises:
+            HarnessError: as `stop`.
+        """
+    @property
+    def closed(self, /) -> bool:
+        """
+        Whether its thread has ended.
+        """
+    @property
+    def counters(self, /) -> SamplerCounters:
+        """
+        What it has counted, as of its last round.
+        """
+    @property
+    def interval(self, /) -> float:
+        """
+        Seconds between two looks, as asked for.
+        """
+    @property
+    def names(self, /) -> tuple[str, ...]:
+        """
+        The sources' names, in the order in which they were given.
+        """
+    def samples(self, /) -> list[Sample]:
+        """
+        The records, at any time. The copy is made without the GIL and keeps the thread waiting, so a
+        large one costs rounds, which are counted as missed.
+
+        Returns:
+            List of Sample, oldest first: one for each source when it was first seen, one for each
+            look that saw it changed, one when it was closed. Empty after `close()`, and in a child of
+            the process that made the sampler.
+        """
+    def stop(self, /) -> None:
+        """
+        End the thread and wait for its end. The records stay. Stopping again does nothing new.
+
+        Raises:
+            HarnessError: the thread had panicked or could not go on; carries the reason.
+        """
+    def wait_rounds(self, /, rounds: SupportsIndex = 1, timeout: float | None = ...) -> SamplerCounters:
+        """
+        Wait until it has looked at all sources again. What happened before the call is in the
+        records then.
+
+        Args:
+            rounds: so many rounds, all begun after the call; at least 1.
+            timeout: seconds; None for ever.
+
+        Returns:
+            SamplerCounters, after those rounds.
+
+        Raises:
+            WaitTimeout: not within the time, or the sampler was stopped; has the last counters.
+            ValueError: rounds below 1.
+        """
+
+@final
+class SamplerCounters:
+    """
+    What a `Sampler` has counted so far. Read in one go; later numbers need a new one.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def dropped(self, /) -> int:
+        """
+        Records lost, the oldest first: the ring was full.
+        """
+    @property
+    def largest_gap_ns(self, /) -> int:
+        """
+        The longest time between the beginnings of two rounds.
+        """
+    @property
+    def missed(self, /) -> int:
+        """
+        Rounds that should have been and were not: the thread was late, or a round took longer than
+        the interval.
+        """
+    @property
+    def records(self, /) -> int:
+        """
+        Records written.
+        """
+    @property
+    def rounds(self, /) -> int:
+        """
+        Looks at all sources.
         """
 
 @disjoint_base

@@ -17,7 +17,7 @@ use socket2::{Domain, Protocol, SockRef, Type};
 use super::Addr;
 use crate::error::{Error, Op, Result};
 use crate::sys;
-use crate::sys::fd::{Closed, Fd, FdCell};
+use crate::sys::fd::{Closed, Fd, FdCell, Lent};
 use crate::sys::filling::Filling;
 use crate::sys::poll::Interest;
 use crate::sys::span::{Span, SpanMut};
@@ -450,6 +450,12 @@ impl Socket {
     ) -> Result<R> {
         let shared = self.cell.share().op(op)?;
         call(shared.borrow()).op(op)
+    }
+
+    /// The open descriptor for several calls that cannot sleep; [`Socket::close`] waits meanwhile.
+    #[inline]
+    pub(crate) fn lend(&self) -> Lent<'_> {
+        self.cell.lend()
     }
 
     /// A share of the open descriptor, for a loop that must not have it closed under its feet.

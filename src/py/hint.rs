@@ -125,5 +125,19 @@ pub(super) const IP_ADDRESS: PyStaticExpr = type_hint_union!(
 /// `(host, port)`, as a connection is asked for.
 pub(super) const HOST_AND_SERVICE: PyStaticExpr =
     type_hint_subscript!(TUPLE, HOST_OR_NONE, SERVICE);
+/// What a sampler looks at: sources by name, or sources.
+pub(super) const SOURCES: PyStaticExpr = type_hint_union!(
+    type_hint_subscript!(
+        type_hint_identifier!("collections.abc", "Mapping"),
+        STR,
+        FILE_DESCRIPTOR_LIKE
+    ),
+    type_hint_subscript!(
+        type_hint_identifier!("collections.abc", "Iterable"),
+        FILE_DESCRIPTOR_LIKE
+    )
+);
+/// A tuple of names.
+pub(super) const NAMES: PyStaticExpr = type_hint_subscript!(TUPLE, STR, ELLIPSIS);
 /// Seconds, or None for ever.
 pub(super) const FLOAT_OR_NONE: PyStaticExpr = type_hint_union!(FLOAT, NONE);

@@ -27,6 +27,7 @@ pub(crate) mod peer;
 pub(crate) mod poll;
 pub(crate) mod recv;
 pub(crate) mod resolve;
+pub(crate) mod sampler;
 pub(crate) mod select;
 pub(crate) mod socket;
 pub(crate) mod wait;

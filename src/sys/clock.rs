@@ -1,4 +1,5 @@
-//! `Duration` to the kernel's time types: never too early, never wrapped.
+#![expect(unsafe_code, reason = "clock_gettime")]
+//! `Duration` to the kernel's time types: never too early, never wrapped. And the time itself.
 
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,20 @@ pub fn to_timespec(duration: Duration) -> libc::timespec {
         tv_sec: libc::time_t::try_from(duration.as_secs()).unwrap_or(libc::time_t::MAX),
         tv_nsec: libc::c_long::from(duration.subsec_nanos().cast_signed()),
     }
+}
+
+/// `CLOCK_MONOTONIC` in nanoseconds, which is Python's `time.monotonic_ns()`. Rust's `Instant` is the
+/// same clock and does not say what it shows.
+#[inline]
+pub fn monotonic_ns() -> u64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: a live timespec. It cannot fail: every Linux has this clock.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    let whole = u64::try_from(now.tv_sec).unwrap_or(0);
+    whole * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }
 
 /// A point in time to wait for. Survives `EINTR`: what is left is asked anew.
@@ -74,6 +89,13 @@ mod tests {
         let exact = to_timespec(Duration::new(3, 7));
         assert_eq!((exact.tv_sec, exact.tv_nsec), (3, 7));
         assert_eq!(to_timespec(Duration::MAX).tv_sec, libc::time_t::MAX);
+    }
+
+    #[test]
+    fn the_time_is_that_of_the_deadlines_and_goes_on() {
+        let (before, begin) = (monotonic_ns(), Instant::now());
+        while begin.elapsed() < Duration::from_millis(1) {}
+        assert!(monotonic_ns() >= before + 1_000_000);
     }
 
     #[test]

@@ -1,4 +1,7 @@
-#![expect(unsafe_code, reason = "owns descriptors: close(2) and BorrowedFd")]
+#![expect(
+    unsafe_code,
+    reason = "owns descriptors: close(2) and BorrowedFd; fcntl, fstat, ioctl, open"
+)]
 //! Who owns a descriptor, and how it can be closed while others use it.
 //!
 //! [`Fd`] closes its descriptor when the last owner is gone. [`FdCell`] is the slot that a Python
@@ -6,7 +9,7 @@
 //! ever reach a descriptor number that the kernel has since given to somebody else.
 
 use std::io;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -120,6 +123,13 @@ impl FdCell {
         }
     }
 
+    /// The descriptor for several calls that cannot sleep: until the loan is dropped, `close` waits.
+    /// A thread that holds one must not ask for another of the same cell.
+    #[inline]
+    pub fn lend(&self) -> Lent<'_> {
+        Lent(self.read())
+    }
+
     /// A share that keeps the descriptor open across a wait.
     ///
     /// # Errors
@@ -176,6 +186,18 @@ impl FdCell {
     }
 }
 
+/// A loan of [`FdCell::lend`].
+#[derive(Debug)]
+pub struct Lent<'cell>(RwLockReadGuard<'cell, Option<Arc<Fd>>>);
+
+impl Lent<'_> {
+    /// The number, which is open and nobody else's while the loan lasts; `None` once closed.
+    #[inline]
+    pub fn raw(&self) -> Option<RawFd> {
+        self.0.as_ref().map(|fd| fd.borrow().as_raw_fd())
+    }
+}
+
 fn closed() -> io::Error {
     io::Error::from_raw_os_error(libc::EBADF)
 }
@@ -191,6 +213,42 @@ pub fn adopt(raw: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: just seen open, so not -1. Ownership is the caller's word, as with the stdlib's
     // `fileno=`: it is documented there that the object closes it.
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+/// Which file a number refers to, without holding it: device, inode and the kind of file.
+///
+/// A socket and a pipe have an inode of their own. What is anonymous to the kernel (an eventfd, an
+/// epoll set, a timerfd) shares one, so those cannot be told from each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    device: libc::dev_t,
+    inode: libc::ino_t,
+    mode: libc::mode_t,
+}
+
+impl Identity {
+    /// fstat(2) of a number that is not owned: the kernel, not the caller, knows whether it is open.
+    ///
+    /// # Errors
+    ///
+    /// `EBADF` when it is not.
+    pub fn of(raw: RawFd) -> io::Result<Self> {
+        let mut seen = MaybeUninit::<libc::stat>::uninit();
+        // SAFETY: room for one `struct stat`.
+        cvt(unsafe { libc::fstat(raw, seen.as_mut_ptr()) })?;
+        // SAFETY: fstat(2) succeeded, so it has filled it in.
+        let seen = unsafe { seen.assume_init_ref() };
+        Ok(Self {
+            device: seen.st_dev,
+            inode: seen.st_ino,
+            mode: seen.st_mode & libc::S_IFMT,
+        })
+    }
+
+    /// Whether it is a socket.
+    pub fn is_socket(self) -> bool {
+        self.mode == libc::S_IFSOCK
+    }
 }
 
 /// fcntl(2) `F_DUPFD_CLOEXEC`: another descriptor of the same open file.
@@ -306,6 +364,40 @@ mod tests {
         let raw = share.borrow().as_raw_fd();
         drop(share);
         assert_eq!(adopt(raw).unwrap_err().raw_os_error(), Some(libc::EBADF));
+    }
+
+    #[test]
+    fn a_loan_says_whether_there_is_something_to_lend() {
+        let cell = cell();
+        assert_eq!(cell.lend().raw(), Some(cell.raw()));
+        cell.close();
+        assert_eq!(cell.lend().raw(), None);
+    }
+
+    #[test]
+    fn close_waits_for_a_loan_and_closes_then() {
+        let cell = Arc::new(cell());
+        let loan = cell.lend();
+        let raw = loan.raw().unwrap();
+        let theirs = Arc::clone(&cell);
+        let closer = std::thread::spawn(move || matches!(theirs.close(), Closed::Now(Ok(()))));
+        // However far the closer has come, the number is open.
+        assert!(Identity::of(raw).is_ok());
+        drop(loan);
+        assert!(closer.join().unwrap());
+        assert!(cell.lend().raw().is_none());
+    }
+
+    #[test]
+    fn an_identity_is_the_files_not_the_numbers() {
+        let one = std::os::unix::net::UnixStream::pair().unwrap();
+        let of = |fd: BorrowedFd<'_>| Identity::of(fd.as_raw_fd()).unwrap();
+        let again = duplicate(one.0.as_fd()).unwrap();
+        assert_eq!(of(one.0.as_fd()), of(again.as_fd()));
+        assert_ne!(of(one.0.as_fd()), of(one.1.as_fd()));
+        assert!(of(one.0.as_fd()).is_socket() && !of(spare().unwrap().as_fd()).is_socket());
+        let error = Identity::of(-1).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EBADF));
     }
 
     #[test]

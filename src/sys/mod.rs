@@ -11,6 +11,7 @@ pub mod epoll;
 pub mod eventfd;
 pub mod fd;
 pub mod filling;
+pub mod fork;
 pub mod interface;
 pub mod message;
 pub mod owner;

@@ -8,7 +8,7 @@
 //! pthread_cancel(3) that nobody here ever makes.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use super::filling::Filling;
@@ -46,17 +46,19 @@ pub fn getsockopt(
     name: libc::c_int,
     value: &mut [u8],
 ) -> io::Result<usize> {
+    getsockopt_of(fd.as_raw_fd(), level, name, value)
+}
+
+/// [`getsockopt`] of a number that is not owned.
+fn getsockopt_of(
+    raw: RawFd,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: &mut [u8],
+) -> io::Result<usize> {
     let mut length = libc::socklen_t::try_from(value.len()).unwrap_or(libc::socklen_t::MAX);
     // SAFETY: `value` is live and `length` is not more than its size.
-    cvt(unsafe {
-        libc::getsockopt(
-            fd.as_raw_fd(),
-            level,
-            name,
-            value.as_mut_ptr().cast(),
-            &raw mut length,
-        )
-    })?;
+    cvt(unsafe { libc::getsockopt(raw, level, name, value.as_mut_ptr().cast(), &raw mut length) })?;
     Ok(length as usize)
 }
 
@@ -81,7 +83,16 @@ pub fn getsockopt_int(
 ///
 /// `EINVAL` on a listener, `ENOTTY` where the family has no such count.
 pub fn inq(fd: BorrowedFd<'_>) -> io::Result<usize> {
-    queue_length(fd, libc::FIONREAD)
+    inq_of(fd.as_raw_fd())
+}
+
+/// [`inq`] of a number that is not owned: the kernel, not the caller, knows whether it is open.
+///
+/// # Errors
+///
+/// As [`inq`], and `EBADF`.
+pub fn inq_of(raw: RawFd) -> io::Result<usize> {
+    queue_length(raw, libc::FIONREAD)
 }
 
 /// `TIOCOUTQ` / SIOCOUTQ (tcp(7)): bytes sent but not acknowledged, and bytes not sent yet.
@@ -90,13 +101,22 @@ pub fn inq(fd: BorrowedFd<'_>) -> io::Result<usize> {
 ///
 /// As [`inq`].
 pub fn outq(fd: BorrowedFd<'_>) -> io::Result<usize> {
-    queue_length(fd, libc::TIOCOUTQ)
+    outq_of(fd.as_raw_fd())
 }
 
-fn queue_length(fd: BorrowedFd<'_>, request: libc::Ioctl) -> io::Result<usize> {
+/// [`outq`] of a number that is not owned.
+///
+/// # Errors
+///
+/// As [`outq`], and `EBADF`.
+pub fn outq_of(raw: RawFd) -> io::Result<usize> {
+    queue_length(raw, libc::TIOCOUTQ)
+}
+
+fn queue_length(raw: RawFd, request: libc::Ioctl) -> io::Result<usize> {
     let mut length: libc::c_int = 0;
     // SAFETY: both requests write one int.
-    cvt(unsafe { libc::ioctl(fd.as_raw_fd(), request, &raw mut length) })?;
+    cvt(unsafe { libc::ioctl(raw, request, &raw mut length) })?;
     Ok(usize::try_from(length).unwrap_or(0))
 }
 
@@ -205,6 +225,17 @@ pub fn setsockopt_int(
     value: libc::c_int,
 ) -> io::Result<()> {
     setsockopt(fd, level, name, &value.to_ne_bytes())
+}
+
+/// The state of a TCP connection, the first byte of `TCP_INFO` (tcp(7)), of a number that is not owned.
+///
+/// # Errors
+///
+/// `EOPNOTSUPP`, `ENOPROTOOPT` (not a TCP socket), `ENOTSOCK`, `EBADF`.
+pub fn tcp_state_of(raw: RawFd) -> io::Result<u8> {
+    let mut state = [0];
+    getsockopt_of(raw, libc::IPPROTO_TCP, libc::TCP_INFO, &mut state)?;
+    Ok(state[0])
 }
 
 /// shutdown(2). `how` is `SHUT_RD`, `SHUT_WR` or `SHUT_RDWR`.

@@ -1,6 +1,7 @@
 """Traces for the tests of the pictures: written down, and random ones."""
 
 import re
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 from hypothesis import strategies as st
@@ -147,10 +148,11 @@ def traces(draw: st.DrawFn, most_ticks: int = 12) -> Trace:
         arrivals, room = frozenset(draw(some)), frozenset(draw(some))
         call, before, after = draw(_CALLS), draw(looks), draw(looks)
         ticks.append(Tick(at, ended, call, before, after, arrivals, room, marks))
-    trace = Trace(sources, probes, tuple(ticks), draw(_NAMES), draw(st.integers(0, 5)))
+    notes = tuple(draw(st.lists(_NAMES, max_size=2)))
+    trace = Trace(sources, probes, tuple(ticks), draw(_NAMES), draw(st.integers(0, 5)), notes)
     guesses = {
         each.name: tuple(draw(st.booleans()) for _ in trace.deliveries(each.name))
         for each in probes
         if draw(st.booleans())
     }
-    return Trace(sources, probes, tuple(ticks), trace.title, trace.dropped, guesses)
+    return replace(trace, guesses=guesses)

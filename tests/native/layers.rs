@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// (module, the modules it may name). `py` may name all.
-const TABLE: [(&str, &[&str]); 7] = [
+const TABLE: [(&str, &[&str]); 8] = [
     ("sys", &["sys"]),
     ("error", &["error"]),
     ("net", &["net", "epoll", "sys", "error"]),
@@ -12,6 +12,7 @@ const TABLE: [(&str, &[&str]); 7] = [
     ("poll", &["poll", "sys", "error"]),
     ("peer", &["peer", "net", "epoll", "sys", "error"]),
     ("load", &["load", "net", "epoll", "sys", "error"]),
+    ("scope", &["scope", "net", "epoll", "poll", "sys", "error"]),
 ];
 
 struct Source {

@@ -8,4 +8,5 @@ mod epoll;
 mod layers;
 mod load;
 mod peer;
+mod scope;
 mod support;

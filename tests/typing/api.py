@@ -5,6 +5,7 @@ import errno
 import selectors
 import socket
 from collections.abc import Mapping
+from select import epoll as stdlib_epoll
 from typing import TYPE_CHECKING, Any, assert_type
 
 import epollkit
@@ -25,6 +26,7 @@ from epollkit import (
     limits,
     load,
     serve,
+    testing,
 )
 from epollkit.options import (
     MemoryInfo,
@@ -254,6 +256,33 @@ def peers(clients: list[Socket]) -> None:
 def machine() -> None:
     assert_type(limits.raise_nofile(), limits.FileLimit)
     assert_type(limits.file_limit().soft, int)
+
+
+def vocabulary(epoll: Epoll, opened: Socket, theirs: socket.socket) -> None:
+    events = testing.expect_events(epoll, {opened: epollkit.EPOLLIN, "data": 1}, timeout=1.0)
+    assert_type(events, list[tuple[object, EventFlags]])
+    assert_type(
+        testing.expect_events(stdlib_epoll(), [(theirs, 1)]), list[tuple[object, EventFlags]]
+    )
+    testing.expect_no_events(epoll)
+    testing.expect_no_events(stdlib_epoll())
+    testing.assert_would_block(opened.recv, 10)
+    for one in (opened, theirs):
+        assert_type(testing.fill_socket(one), int)
+        assert_type(testing.recv_exactly(one, 3, timeout=1.0), bytes)
+        assert_type(testing.drain_socket(one), testing.Drained)
+    assert_type(testing.check_epoll_semantics(Epoll, skip=["loop"]), list[str])
+    assert_type(testing.check_epoll_semantics(stdlib_epoll), list[str])
+    assert_type(testing.check_epoll_semantics(selectors.DefaultSelector), list[str])
+    assert_type(testing.check_stream_pair(epollkit.socketpair), list[str])
+    assert_type(testing.check_stream_pair(socket.socketpair), list[str])
+
+
+def broken(found: testing.ConformanceError) -> None:
+    failure: tuple[AssertionError, epollkit.EpollkitError] = (found, found)
+    assert_type(found.violations, tuple[testing.Violation, ...])
+    assert_type(found.violations[0].rule.name, str)
+    del failure
 
 
 def errors(closed: epollkit.ClosedEpollError, late: epollkit.WaitTimeout) -> None:

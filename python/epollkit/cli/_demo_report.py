@@ -4,7 +4,7 @@ import errno
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from epollkit.cli._output import Output, host_port
@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from epollkit import Socket
-    from epollkit._lanes import Observation
+    from epollkit import Socket, Trace
     from epollkit.load import LoopResult
 
 __all__ = ["Address", "Connected", "Outcome", "show"]
@@ -51,7 +50,7 @@ class Outcome:
     seed: int
     connected: Connected
     result: "LoopResult"
-    lanes: Sequence["Observation"]
+    lesson: "Trace"
 
     @property
     def server(self) -> str:
@@ -78,7 +77,7 @@ class Outcome:
 
     def as_data(self) -> dict[str, Any]:
         """What `--json` prints. Times are seconds; errors go by their names in errno.h."""
-        from epollkit import _lanes  # noqa: PLC0415 - only the demo needs it
+        from epollkit.cli import _lesson  # noqa: PLC0415 - only the demo needs it
 
         connected, result = self.connected, self.result
         return {
@@ -106,9 +105,9 @@ class Outcome:
                     "max": result.max,
                 },
             },
-            "lanes": {
-                "steps": [_step_as_data(observation) for observation in self.lanes],
-                "explanations": _lanes.explain(self.lanes),
+            "lesson": {
+                "trace": self.lesson.to_json(),
+                "explanations": _lesson.explain(self.lesson),
             },
             "problems": self.problems(),
         }
@@ -128,16 +127,11 @@ def show(outcome: Outcome, output: Output) -> None:
     if not outcome.native and outcome.connected.elapsed >= _SYN_RETRY:
         note = "A connect that finds the server's listen backlog full is tried again after 1 s."
         output.show(Text(note, style="dim"))
-    _show_lanes(outcome.lanes, output)
+    _show_lesson(outcome.lesson, output)
 
 
 def _errno_name(number: int | None) -> str:
     return errno.errorcode.get(number or 0, str(number))
-
-
-def _step_as_data(observation: "Observation") -> dict[str, Any]:
-    fields = asdict(observation)
-    return {**fields.pop("step"), **fields}
 
 
 def _table(outcome: Outcome, *, micro: str) -> "Table":
@@ -179,18 +173,19 @@ def _three_digits(number: float) -> str:
     return f"{number:,.{decimals}f}"
 
 
-def _show_lanes(lanes: Sequence["Observation"], output: Output) -> None:
+def _show_lesson(lesson: "Trace", output: Output) -> None:
     from rich.text import Text  # noqa: PLC0415 - only when something is drawn
 
-    from epollkit import _lanes  # noqa: PLC0415 - only the demo needs it
+    from epollkit.cli import _lesson  # noqa: PLC0415 - only the demo needs it
+    from epollkit.scope import legend  # noqa: PLC0415 - as above
 
     ascii_only = output.ascii_only
     title = "One socket, three epoll sets: what each was told about the same bytes"
     output.show("", Text(title, style="bold"), "")
-    output.show(_painted(_lanes.render(lanes, ascii_only=ascii_only)))
-    output.show("", _painted(_lanes.legend(ascii_only=ascii_only)), "")
-    for lane, sentence in _lanes.explain(lanes).items():
-        output.show(Text.assemble((f"{lane:>8}", "bold"), f"  {sentence}"))
+    output.show(_painted(lesson.text(ascii_only=ascii_only)))
+    output.show("", _painted(legend(ascii_only=ascii_only)), "")
+    for probe, sentence in _lesson.explain(lesson).items():
+        output.show(Text.assemble((f"{probe:>8}", "bold"), f"  {sentence}"))
 
 
 def _painted(picture: str) -> "Text":

@@ -111,7 +111,7 @@ def _message_size(text: str) -> int:
 
 
 def _run(arguments: argparse.Namespace, output: Output) -> ExitCode:
-    from epollkit import _lanes  # noqa: PLC0415 - only this subcommand needs it
+    from epollkit.cli import _lesson  # noqa: PLC0415 - only this subcommand needs it
 
     native = arguments.server is None
     clients = _affordable(arguments.clients, 2 if native else 1, output)
@@ -130,7 +130,7 @@ def _run(arguments: argparse.Namespace, output: Output) -> ExitCode:
         seed=arguments.seed,
         connected=connected,
         result=result,
-        lanes=_lanes.run(),
+        lesson=_lesson.perform(),
     )
     if output.json:
         output.object(outcome.as_data())

@@ -36,7 +36,7 @@ def to_chrome(trace: Trace) -> dict[str, Any]:
     return {
         "traceEvents": names + sorted(events, key=lambda event: float(event["ts"])),
         "displayTimeUnit": "ns",
-        "otherData": {"title": trace.title, "dropped": trace.dropped},
+        "otherData": {"title": trace.title, "dropped": trace.dropped, "notes": list(trace.notes)},
     }
 
 

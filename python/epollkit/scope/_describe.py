@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from epollkit._flags import EventFlags
+from epollkit._flags import EventFlags, PollFlags
 
 __all__ = ["describe", "describe_arguments", "describe_events", "describe_result"]
 
@@ -35,7 +35,13 @@ def _(value: BaseException) -> str:
 @describe.register(enum.IntFlag)
 @describe.register(enum.Flag)
 def _(value: enum.Flag) -> str:
-    return "|".join(member.name or "" for member in type(value) if member in value) or "nothing"
+    names = [member.name or "" for member in type(value) if member in value]
+    if isinstance(value, EventFlags):  # poll(2) has more, with the same numbers
+        names += [each.name or "" for each in _OF_POLL_ONLY if each.value & value.value]
+    return "|".join(names) or "nothing"
+
+
+_OF_POLL_ONLY: Final = [each for each in PollFlags if each.name not in EventFlags.__members__]
 
 
 @describe.register
@@ -86,12 +92,20 @@ def describe_arguments(
     if call in ("wait", "poll", "select") and arguments[:1] in ((), (0,)):
         return ""
     words = [_word(each, name_of) for each in arguments]
-    if call in ("bind", "connect", "connect_ex") and _is(arguments[0], bytes):
-        words[0] = os.fsdecode(arguments[0]).replace("\0", "@")  # a Unix name, as ss(8) shows it
+    if call in ("bind", "connect", "connect_ex"):
+        names = [each for each in arguments if _is(each, bytes)]
+        words[:1] = [os.fsdecode(each).replace("\0", "@") for each in names] or words[
+            :1
+        ]  # as ss(8)
+    if call == "shutdown" and arguments:
+        words = [_HOW.get(arguments[0], words[0])]
     if call in ("register", "modify") and len(arguments) > 1:
         words[1] = describe(EventFlags(arguments[1]))
     words += [f"{key}={_word(each, name_of)}" for key, each in keywords.items() if key != "data"]
     return " ".join(words)
+
+
+_HOW: Final = {socket.SHUT_RD: "SHUT_RD", socket.SHUT_WR: "SHUT_WR", socket.SHUT_RDWR: "SHUT_RDWR"}
 
 
 def describe_events(events: Iterable[tuple[int, EventFlags]], name_of: NameOf) -> str:

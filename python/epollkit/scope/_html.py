@@ -1,7 +1,8 @@
 """Show a trace in Jupyter: with hovering where that is allowed, as an image where it is not.
 
 Jupyter and GitHub take <svg>, <style> and unknown attributes out of what they do not trust, and
-leave the text that stood between. So there is an <img>, which they leave, and behind it, hidden,
+leave the text that stood between. (JupyterLab also drops an attribute without a value, hence
+hidden="hidden".) So there is an <img>, which they leave, and behind it, hidden,
 the SVG itself with a style sheet that swaps the two. If the style sheet is taken out, the image
 stays, and what is left of the SVG is text in a hidden element. scikit-learn shows estimators so.
 """
@@ -52,7 +53,7 @@ def html(trace: Trace) -> str:
     return (
         f'<div id="{name}">'
         f'<img alt="{escape(summary(trace))}" src="data:image/svg+xml;base64,{image}">'
-        f"<div hidden><style>{_style(name, svg)}</style>{svg}</div>"
+        f'<div hidden="hidden"><style>{_style(name, svg)}</style>{svg}</div>'
         "</div>"
     )
 

@@ -22,6 +22,7 @@ def to_json(trace: Trace) -> dict[str, Any]:
         "schema": SCHEMA,
         "title": trace.title,
         "dropped": trace.dropped,
+        "notes": list(trace.notes),
         "sources": [{"name": each.name, "kind": each.kind} for each in trace.sources],
         "probes": [
             {"name": each.name, "set": each.set, "source": each.source, "mask": int(each.mask)}
@@ -87,6 +88,7 @@ def from_json(data: object) -> Trace:
         tuple(_tick(each) for each in root["ticks"].items()),
         root["title"].string(),
         root["dropped"].count(),
+        tuple(note.string() for note in root["notes"].items()),
         {
             name: tuple(each.boolean() for each in guesses.items())
             for name, guesses in root["guesses"].entries()

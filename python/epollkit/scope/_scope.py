@@ -7,8 +7,9 @@ sources looked like before and after, what arrived, and what each probe was told
 What is sampled and how. `level` is poll(2), which keeps no state. The queues are SIOCINQ and
 SIOCOUTQ, the state is TCP_INFO. Arrivals and room are edges of two edge-triggered sets of the
 scope's own: on Linux new bytes fire an edge even while old ones are unread, so that the level alone
-would explain nothing. Nothing of this takes data, clears an error, or changes what the experiment's
-own sets report.
+would explain nothing. Nothing of this takes data or clears an error. One trace it leaves, and it is
+poll(2)'s own: asked about a TCP socket that is full, the kernel fires an edge of EPOLLOUT when
+there is room again, which it does not do for one that nobody asked about and that never saw EAGAIN.
 """
 
 import threading
@@ -19,7 +20,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Self, TypeVar, cast
 
-from epollkit._epollkit import Epoll
+from epollkit._epollkit import Epoll, Sampler
 from epollkit._flags import EventFlags
 from epollkit.scope._describe import (
     describe,
@@ -29,6 +30,7 @@ from epollkit.scope._describe import (
 )
 from epollkit.scope._look import kind_of, look_at, number_of
 from epollkit.scope._registrations import Registrations, events_of
+from epollkit.scope._sampling import in_words, ticks_of
 from epollkit.scope._trace import Call, Look, Mark, Source, Tick, Trace
 from epollkit.scope._watched import Watched, name_of, unwatched
 
@@ -82,6 +84,8 @@ class Scope:
         """Edges that were taken and belong to the next tick."""
         self._ticks: list[Tick] = []
         self._dropped = 0
+        self._sampled: list[Tick] = []
+        self._notes: list[str] = []
         self._paused = 0
         self._began = time.monotonic_ns()
         self._thread = threading.get_ident()
@@ -231,19 +235,49 @@ class Scope:
             with self._lock:
                 self._paused -= 1
 
+    @contextmanager
+    def sampling(self, interval: float = 50e-6, capacity: int = 65_536) -> Generator[Sampler]:
+        """While the block runs, a native thread looks at all that is watched, without the GIL.
+
+        So the trace also has what happens between the calls: in a blocking call, in other threads,
+        through native peers. What is watched later is not looked at.
+
+        Args:
+            interval: seconds between two looks.
+            capacity: changes that are kept, the newest.
+
+        Yields:
+            The `Sampler`. What it missed and dropped stands in `Trace.notes`.
+
+        Raises:
+            ValueError, OSError: as `Sampler`; ValueError, too, if nothing is watched.
+        """
+        with self._lock:
+            things = {name: each for name, each in self._things.items() if number_of(each) != -1}
+        sampler = Sampler(things, interval=interval, capacity=capacity)
+        try:
+            yield sampler
+        finally:
+            sampler.stop()
+            with self._lock:
+                self._sampled.extend(ticks_of(sampler.samples(), self._began))
+                self._notes.append(in_words(sampler.counters, interval))
+            sampler.close()
+
     @property
     def trace(self) -> Trace:
         """What was recorded so far."""
         with self._lock:
             probed = {probe.source for probe in self._registrations.probes}
-            seen = probed.union(*(tick.after for tick in self._ticks))
+            seen = probed.union(*(tick.after for tick in (*self._ticks, *self._sampled)))
             sources = self._sources.values()
             return Trace(
                 tuple(each for each in sources if each.name in seen or not self._ticks),
                 self._registrations.probes,
-                tuple(self._ticks),
+                tuple(sorted((*self._ticks, *self._sampled), key=lambda tick: tick.ended_ns)),
                 self._title,
                 self._dropped,
+                tuple(self._notes),
             )
 
     # How.

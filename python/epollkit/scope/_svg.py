@@ -244,7 +244,8 @@ class _Picture:
             notes.append(
                 f"Calls whose name has no room: {self.heading.unlabelled:,}. Hover over them."
             )
-        return [note[0].upper() + note[1:] for note in notes]
+        notes += self.trace.notes
+        return [clipped(note[:1].upper() + note[1:], 140) for note in notes]
 
     def _piece(self, columns: list[Column], bottom: float) -> None:
         """One line of the picture; its lanes begin at x = 0."""

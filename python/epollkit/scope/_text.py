@@ -92,6 +92,7 @@ def render(trace: Trace, *, ascii_only: bool = False, width: int | None = None) 
             lines.append(f"{row.label:>{label_width}}  {drawn}".rstrip())
     if trace.dropped:
         lines.append(f"{trace.dropped} more calls were not kept")
+    lines += trace.notes
     return "\n".join(lines)
 
 
@@ -100,8 +101,8 @@ def legend(*, ascii_only: bool = False) -> str:
     glyphs = _ASCII if ascii_only else _UNICODE
     marks = glyphs.marks
     return (
-        f"{marks[MarkKind.DELIVERED]} event delivered   {marks[MarkKind.EMPTY]} wait came back "
-        f"without it   {marks[MarkKind.ARMED]} armed (ADD, MOD)   {glyphs.arrival} arrived"
+        f"{marks[MarkKind.DELIVERED]} event delivered   {marks[MarkKind.EMPTY]} wait without it   "
+        f"{marks[MarkKind.ARMED]} armed   {glyphs.arrival} arrived"
     )
 
 
@@ -121,7 +122,10 @@ def _pieces(columns: Sequence[int], room: int) -> list[tuple[int, int]]:
 
 def _rows(trace: Trace, glyphs: _Glyphs) -> list[_Row]:
     calls = trace.calls
-    rows = [_row("call", [str(call) for call in calls])]
+    rows = list[_Row]()
+    if any(call.subject for call in calls):
+        rows.append(_row("on", [call.subject for call in calls]))
+    rows.append(_row("call", [f"{call.name} {call.arguments}".rstrip() for call in calls]))
     if any(call.thread for call in calls):
         rows.append(_row("thread", [call.thread for call in calls]))
     if any(call.result for call in calls):

@@ -139,6 +139,8 @@ class Trace:
     title: str = ""
     dropped: int = 0
     """Ticks that came after the scope was full."""
+    notes: tuple[str, ...] = ()
+    """What else should be known: what a sampler missed and dropped."""
     guesses: Mapping[str, tuple[bool, ...]] = field(default_factory=dict[str, "tuple[bool, ...]"])
     """What `predict` was told, by probe."""
 

@@ -14,8 +14,9 @@ _OF_SOCKETS: Final = """
     sendall sendfile sendmmsg sendmsg sendto setblocking setsockopt settimeout shutdown try_accept
     try_recv try_recv_into try_send
 """
+_OF_FILES: Final = "read readall readinto write"
 _OF_SETS: Final = "close modify poll rearm register select unregister wait"
-CALLS: Final = frozenset(f"{_OF_SOCKETS} {_OF_SETS}".split())
+CALLS: Final = frozenset(f"{_OF_SOCKETS} {_OF_FILES} {_OF_SETS}".split())
 """The methods that are recorded."""
 
 

@@ -49,8 +49,7 @@ impl Socket {
             Some(_) => self.inner().connect(&address),
         };
         match result {
-            // Without a time-out this is EINTR: connect(2) must not be called again.
-            Err(error) if is_under_way(&error) && timeout != Some(Duration::ZERO) => {
+            Err(error) if goes_on(&error, timeout) => {
                 py.check_signals()?;
                 until_ready(py, self.inner(), patience.deadline, Interest::Writable)?;
                 Ok(match look(self.inner()) {
@@ -61,6 +60,17 @@ impl Socket {
             }
             result => Ok(result.map_err(|error| error.about(&address))),
         }
+    }
+}
+
+/// Whether an attempt that connect(2) has left under way is waited for.
+///
+/// Without a time-out that is one that a signal has interrupted, since connect(2) must not be called
+/// again. `EINPROGRESS` is then the end of `SO_SNDTIMEO`, and the caller's to know, as in the stdlib.
+fn goes_on(error: &Error, timeout: Option<Duration>) -> bool {
+    match timeout {
+        None => error.is(libc::EINTR),
+        Some(timeout) => !timeout.is_zero() && is_under_way(error),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::py::buffer::Data;
 use crate::py::objects::ReadableArg;
 
 /// A state's number as an `epollkit.TcpState`, or as itself where that has no such member.
-struct State(u8);
+pub(in crate::py) struct State(pub(in crate::py) u8);
 
 impl<'py> IntoPyObject<'py> for State {
     type Target = PyAny;
