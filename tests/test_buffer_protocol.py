@@ -10,7 +10,7 @@ import pytest
 
 from endpoints import must_be_waiting, must_hold, outcome, receive_exactly, tcp
 from epollkit import Socket
-from support import MUST_ARRIVE
+from support import MUST_ARRIVE, shown
 
 SENDS = pytest.mark.parametrize("send", [Socket.send, Socket.try_send, Socket.sendall])
 RECEIVES = pytest.mark.parametrize("receive", [Socket.recv_into, Socket.try_recv_into])
@@ -159,7 +159,7 @@ def test_what_is_not_writable_is_refused_as_by_the_stdlib(
 
 
 @SENDS
-@pytest.mark.parametrize("data", ["text", None, 4, [0, 1], 1.0, object()], ids=repr)
+@pytest.mark.parametrize("data", ["text", None, 4, [0, 1], 1.0, object()], ids=shown)
 def test_what_is_no_buffer_cannot_be_sent(
     data: object, send: Callable[[Socket, Any], object], loopback: str
 ) -> None:

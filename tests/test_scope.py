@@ -398,6 +398,18 @@ def test_a_prediction_is_laid_over_the_deliveries() -> None:
         trace.predict(LT="10")
 
 
+def test_the_calls_on_one_thing_can_be_kept_alone(scope: Scope) -> None:
+    with unix_pair() as pair:
+        near, far = map(scope.watch, pair, ("near", "far"))
+        far.send(b"x")
+        near.recv(1)
+        scope.note("done")
+    trace = scope.trace
+    assert [str(call) for call in trace.only("near").calls] == ["near.recv 1"]
+    assert [str(call) for call in trace.only("far", "").calls] == ["far.send 1", "done"]
+    assert trace.only("near").sources == trace.sources
+
+
 def test_a_sampler_sees_what_happens_between_the_calls(loopback: str) -> None:
     with Scope() as scope, tcp_pair(loopback) as (bare, far):
         near = scope.watch(bare, "near")

@@ -13,7 +13,7 @@ import pytest
 
 from endpoints import has_ipv6, must_be_readable, outcome
 from epollkit import Socket
-from support import MUST_ARRIVE
+from support import MUST_ARRIVE, shown
 
 KINDS: list[Callable[..., Any]] = [Socket, socket.socket]
 WOULD_BLOCK = (BlockingIOError, errno.EAGAIN)
@@ -171,7 +171,7 @@ def test_nbytes_is_the_most_that_is_filled(at: Callable[[], Post]) -> None:
         ((bytearray(4), "1"), TypeError),
         ((bytearray(4), 2**70), OverflowError),
     ],
-    ids=str,
+    ids=shown,
 )
 def test_recvfrom_into_refuses_wrong_room(
     arguments: tuple[Any, ...],
@@ -282,7 +282,7 @@ WRONG: list[tuple[int, tuple[Any, ...]]] = [
 ]
 
 
-@pytest.mark.parametrize(("family", "arguments"), WRONG, ids=lambda value: ascii(value)[:50])
+@pytest.mark.parametrize(("family", "arguments"), WRONG, ids=lambda value: ascii(shown(value))[:50])
 def test_a_wrong_sendto_raises_what_the_stdlib_raises(
     family: int, arguments: tuple[Any, ...]
 ) -> None:

@@ -31,7 +31,7 @@ import pytest
 
 from endpoints import has_ipv6, must_be_waiting, outcome, python
 from epollkit import Socket, socketpair
-from support import MUST_ARRIVE
+from support import MUST_ARRIVE, shown
 
 WOULD_BLOCK = (BlockingIOError, errno.EAGAIN)
 
@@ -383,7 +383,7 @@ def test_a_refusal_is_an_error_of_receiving(loopback: str) -> None:
         [(b"x", None, [(1, 1)])],
         [memoryview(b"0123")[::2]],
     ],
-    ids=ascii,
+    ids=shown,
 )
 def test_wrong_messages_are_refused_before_any_is_sent(messages: Any, loopback: str) -> None:  # noqa: ANN401 - of any kind
     with bound(2, loopback) as (one, other):

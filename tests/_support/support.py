@@ -1,6 +1,7 @@
 """What every test may import: `from support import MUST_ARRIVE, wait_until`."""
 
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,11 @@ def wait_until(predicate: Callable[[], bool], timeout: float = MUST_ARRIVE) -> N
         if time.monotonic() > deadline:
             raise AssertionError(f"still not so after {timeout} s: {predicate}")
         os.sched_yield()
+
+
+def shown(value: object) -> str:
+    """A parameter's id: its repr without the address in it, so that it is the same in every run."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
 def descriptors() -> dict[int, str]:

@@ -71,6 +71,19 @@ def test_a_kernel_that_answers_otherwise_gives_another_verdict() -> None:
     assert "false (Linux 6.18: true)" in report._repr_html_()
 
 
+def test_an_outcome_tells_its_story() -> None:
+    found = semantics.run("edge_is_silent_while_unread", record=True)
+    assert repr(found) == "<epollkit.semantics.Outcome edge_is_silent_while_unread: false>"
+    told, shown = str(found), found._repr_html_()
+    for finding in found.findings:
+        assert f"{finding.bearing.value}  {finding.text}: {finding.seen}" in told
+        assert f">{finding.seen}<" in shown
+    assert found.claim.truth in told
+    assert "man7.org" in shown
+    assert "data:image/svg+xml;base64," in shown
+    assert "<svg" not in semantics.run("edge_is_silent_while_unread")._repr_html_()
+
+
 def test_an_experiment_that_fails_is_an_outcome() -> None:
     def experiment(lab: Lab) -> None:
         lab.supports("something", 1, 1)

@@ -160,6 +160,7 @@ def _perform(shell: Shell, scope: Scope, options: argparse.Namespace, cell: str)
                 scope.probe(name, names[wanted], options.mask | _TRIGGERS[mode])
         file: str = shell.compile.cache(source)
         for statement in tree.body:
+            scope.results = _names_of_results(statement)
             code = compile(ast.Module([statement], []), file, "exec")
             exec(code, names)  # noqa: S102 - the notebook's own cell
             adopt()
@@ -172,6 +173,22 @@ def _names_in(tree: ast.AST) -> list[str]:
     found = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
     found.sort(key=lambda node: (node.lineno, node.col_offset))
     return list(dict.fromkeys(node.id for node in found))
+
+
+def _names_of_results(statement: ast.stmt) -> dict[str, str]:
+    """By method, the name that the cell gives to what it returns: of a pair, to the first part."""
+    names = dict[str, str]()
+    for node in ast.walk(statement):
+        match node:
+            case (
+                ast.Assign([ast.Name(name)], ast.Call(ast.Attribute(attr=call)))
+                | ast.Assign([ast.Tuple([ast.Name(name), *_])], ast.Call(ast.Attribute(attr=call)))
+                | ast.withitem(ast.Call(ast.Attribute(attr=call)), ast.Name(name))
+            ):
+                names[call] = name
+            case _:
+                pass
+    return names
 
 
 @contextmanager

@@ -14,7 +14,7 @@ there is room again, which it does not do for one that nobody asked about and th
 
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -87,6 +87,8 @@ class Scope:
         self._sampled: list[Tick] = []
         self._notes: list[str] = []
         self._paused = 0
+        self.results: Mapping[str, str] = {}
+        """What the next calls make is watched under these names, by call: accept, dup, finish."""
         self._began = time.monotonic_ns()
         self._thread = threading.get_ident()
 
@@ -369,11 +371,11 @@ class Scope:
             return None
         if call in ("accept", "accept4", "try_accept"):
             made, address = result
-            return self.watch(made, self.free_name("accepted")), address
+            return self.watch(made, self.free_name(self.results.get(call, "accepted"))), address
         if call == "accept_many":
             return [self._watched_result("accept", each) for each in result]
         if call in ("dup", "finish"):
-            return self.watch(result, self.free_name(call))
+            return self.watch(result, self.free_name(self.results.get(call, call)))
         return result
 
     def _name_of(self, thing: Any) -> str | None:  # noqa: ANN401 - anything

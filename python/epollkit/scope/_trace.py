@@ -169,6 +169,15 @@ class Trace:
         waits = (MarkKind.DELIVERED, MarkKind.EMPTY)
         return [mark.flags for mark in marks if mark.kind in waits]
 
+    def only(self, *subjects: str) -> "Trace":
+        """The same trace without the calls on other things.
+
+        Args:
+            subjects: the names of the sources and sets whose calls stay; "" for the scope's own.
+        """
+        kept = (tick for tick in self.ticks if tick.call.subject in subjects)
+        return replace(self, ticks=tuple(kept), guesses={})
+
     def predict(self, **guesses: Iterable[object] | str) -> "Trace":
         """The same trace with a prediction laid over it.
 

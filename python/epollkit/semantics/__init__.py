@@ -17,8 +17,9 @@ from epollkit.semantics import claims
 from epollkit.semantics._lab import Lab
 from epollkit.semantics._outcome import Bearing, Finding, NotShownHere, Outcome
 from epollkit.semantics._registry import CLAIMS, TOPICS, Claim, Verdict
-from epollkit.semantics._report import Report, as_data, link, verdict_in_words
+from epollkit.semantics._report import Report, as_data
 from epollkit.semantics._run import run, run_all, select_claims
+from epollkit.semantics._words import link, verdict_in_words
 
 __all__ = [
     "CLAIMS",

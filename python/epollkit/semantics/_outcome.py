@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from epollkit._errors import EpollkitError
 from epollkit.semantics._registry import Claim, Verdict
+from epollkit.semantics._words import verdict_in_words
 
 if TYPE_CHECKING:
     from epollkit.scope import Trace
@@ -48,9 +49,12 @@ class Finding:
         return (self.bearing is Bearing.SUPPORTS) == self.as_expected
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Outcome:
-    """An experiment that was performed: what it found, or why it ended early."""
+    """An experiment that was performed: what it found, or why it ended early.
+
+    Shows itself in Jupyter with its findings, and with the picture if it was recorded.
+    """
 
     claim: Claim
     findings: tuple[Finding, ...]
@@ -93,3 +97,19 @@ class Outcome:
         """The findings that bear on the claim, in one line; all of them if none does."""
         bearing = [found for found in self.findings if found.bearing is not Bearing.NEITHER]
         return "; ".join(f"{found.text}: {found.seen}" for found in bearing or self.findings)
+
+    def __repr__(self) -> str:
+        return f"<epollkit.semantics.Outcome {self.claim.name}: {verdict_in_words(self)}>"
+
+    def __str__(self) -> str:
+        lines = [
+            self.claim.text,
+            f"{verdict_in_words(self)}: {self.claim.truth}".removesuffix(": "),
+        ]
+        lines += [f"  {each.bearing.value:>7}  {each.text}: {each.seen}" for each in self.findings]
+        return "\n".join([*lines, self.problem] if self.problem else lines)
+
+    def _repr_html_(self) -> str:
+        from epollkit.semantics._html import of_outcome  # noqa: PLC0415 - drawn only when asked for
+
+        return of_outcome(self)

@@ -1,15 +1,14 @@
 """`Report`: the outcomes of several experiments, as a table in a terminal and in Jupyter."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
-from typing import Any, Final
+from typing import Any
 
 from epollkit.semantics._outcome import Outcome
+from epollkit.semantics._words import verdict_in_words
 
-__all__ = ["Report", "as_data", "link", "verdict_in_words"]
+__all__ = ["Report", "as_data"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -65,48 +64,9 @@ class Report:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        """A table; the name is what `run` and `epollkit semantics explain` take."""
-        head = "".join(f"<th style='text-align:left'>{each}</th>" for each in _HEADINGS)
-        rows = "".join(_row(each) for each in self)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        from epollkit.semantics._html import of_report  # noqa: PLC0415 - drawn only when asked for
 
-
-_HEADINGS: Final = ("claim", "verdict", "seen", "man page")
-
-
-def _row(outcome: Outcome) -> str:
-    claim = outcome.claim
-    truth = f"<br><i>{escape(claim.truth)}</i>" if claim.truth else ""
-    pages = ", ".join(f"<a href='{link(page)}'>{escape(page)}</a>" for page in claim.man)
-    cells: list[str] = [
-        f"<b>{escape(claim.text)}</b>{truth}<br><code>{claim.name}</code>",
-        escape(verdict_in_words(outcome)),
-        escape(outcome.told),
-        pages,
-    ]
-    drawn = "".join(f"<td style='text-align:left;vertical-align:top'>{cell}</td>" for cell in cells)
-    return f"<tr>{drawn}</tr>"
-
-
-def verdict_in_words(outcome: Outcome) -> str:
-    """The verdict, and the expected one where it is another."""
-    if outcome.verdict is None:
-        return "failed" if outcome.broken else "not shown"
-    if outcome.verdict is outcome.claim.verdict:
-        return outcome.verdict.value
-    return f"{outcome.verdict.value} (Linux 6.18: {outcome.claim.verdict.value})"
-
-
-def link(page: str) -> str:
-    """Where to read a page: "epoll(7)", "RFC 9293" or "PEP 475"."""
-    if found := re.fullmatch(r"(\w+)\((\d)\)", page):
-        name, section = found.groups()
-        return f"https://man7.org/linux/man-pages/man{section}/{name}.{section}.html"
-    if found := re.fullmatch(r"RFC (\d+)", page):
-        return f"https://www.rfc-editor.org/rfc/rfc{found[1]}"
-    if found := re.fullmatch(r"PEP (\d+)", page):
-        return f"https://peps.python.org/pep-{int(found[1]):04}/"
-    raise ValueError(f"{page!r} is neither a man page, name(section), an RFC nor a PEP")
+        return of_report(self)
 
 
 def as_data(outcome: Outcome) -> dict[str, Any]:
