@@ -114,9 +114,12 @@ def describe_events(events: Iterable[tuple[int, EventFlags]], name_of: NameOf) -
 
 
 def describe_result(call: str, result: Any, name_of: NameOf) -> str:  # noqa: ANN401 - what it gave
-    """What a call returned: data by its size, sources by their names, None as nothing to say."""
+    """What a call returned: data by its size, sources by their names, None as nothing to say.
+
+    The None of a `try_` method says what the kernel said: EAGAIN.
+    """
     if result is None:
-        return ""
+        return "EAGAIN" if call.startswith("try_") else ""
     if call in ("connect_ex", "error"):
         return errno.errorcode.get(result, str(result))
     if call == "select" and _is(result, tuple):
