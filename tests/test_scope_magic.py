@@ -10,6 +10,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from epollkit import Epoll, Socket, Trace
+from epollkit.scope import Mistake
 
 pytestmark = pytest.mark.thread_unsafe(reason="IPython's shell replaces sys.displayhook")
 
@@ -79,6 +80,14 @@ def test_functions_of_earlier_cells_are_recorded(shell: InteractiveShell) -> Non
     assert trace.deliveries("LT") == [4, 4]
 
 
+def test_a_guess_is_laid_over_the_picture(shell: InteractiveShell) -> None:
+    run(shell, 'guess = {"LT": "11", "ET": "11"}')
+    cell = "%%epolltrace near --modes LT,ET --guess guess\nfar.send(b'hello')\nnear.recv(2)"
+    trace = run(shell, cell)
+    assert trace.mistakes == [Mistake("ET", 1, predicted=True)]
+    assert shell.user_ns["trace"] == trace
+
+
 def test_a_cell_that_fails_leaves_its_trace_and_the_names(shell: InteractiveShell) -> None:
     before = shell.user_ns["near"]
     with pytest.raises(BlockingIOError):
@@ -95,6 +104,7 @@ def test_a_cell_that_fails_leaves_its_trace_and_the_names(shell: InteractiveShel
         ("near --modes LT,XX", "'XX' is not one of LT, ET, ONESHOT, ET|ONESHOT"),
         ("near --mask WRONG", "'WRONG' is not one of IN, PRI, OUT"),
         ("near --unknown", "unrecognized arguments: --unknown"),
+        ("near --guess near", "near is not a dict of this notebook"),
     ],
 )
 def test_wrong_usage_is_named(shell: InteractiveShell, line: str, words: str) -> None:

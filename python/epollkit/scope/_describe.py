@@ -124,8 +124,9 @@ def describe_result(call: str, result: Any, name_of: NameOf) -> str:  # noqa: AN
         return errno.errorcode.get(result, str(result))
     if call == "select" and _is(result, tuple):
         return " ".join(_word(each, name_of) for each in result)
-    if call in ("accept", "accept4", "try_accept"):
-        return _word(result[1], name_of)  # who came: the socket has no name yet
+    if call in ("accept", "accept4", "accept_many", "try_accept"):
+        made = result if call == "accept_many" else [result]
+        return " ".join(_word(came, name_of) for _, came in made)  # a socket has no name yet
     if hasattr(result, "eof"):  # Drained
         return f"{len(result.data)} eof" if result.eof else str(len(result.data))
     return _word(result, name_of)

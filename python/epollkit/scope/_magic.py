@@ -88,6 +88,11 @@ def _parser() -> _Parser:
     parser.add_argument(
         "--mask", default="IN", type=_mask, help="what they ask for: IN, OUT, IN|OUT"
     )
+    parser.add_argument(
+        "--guess",
+        metavar="NAME",
+        help="a dict of the notebook to lay over the picture: by probe, what each wait will give",
+    )
     parser.add_argument("--title", default="", help="the picture's title, in quotes")
     parser.add_argument("--name", default="trace", help="the variable that gets the trace")
     return parser
@@ -130,6 +135,9 @@ def _run(shell: Shell, line: str, cell: str) -> "Trace":
             raise UsageError(
                 f"%%epolltrace: {source} is not a socket, a pipe or a set of this notebook"
             )
+    guess = names.get(options.guess, {})
+    if not isinstance(guess, dict):
+        raise UsageError(f"%%epolltrace: {options.guess} is not a dict of this notebook")
     with closing(Scope(options.title)) as scope:
         try:
             _perform(shell, scope, options, cell)
@@ -138,7 +146,11 @@ def _run(shell: Shell, line: str, cell: str) -> "Trace":
             raise
         finally:
             names[options.name] = scope.trace
-    return scope.trace
+    try:
+        names[options.name] = trace = scope.trace.predict(**guess)
+    except (KeyError, ValueError) as wrong:
+        raise UsageError(f"%%epolltrace --guess {options.guess}: {wrong.args[0]}") from None
+    return trace
 
 
 def _display(trace: "Trace") -> None:
