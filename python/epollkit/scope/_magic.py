@@ -135,8 +135,8 @@ def _run(shell: Shell, line: str, cell: str) -> "Trace":
             raise UsageError(
                 f"%%epolltrace: {source} is not a socket, a pipe or a set of this notebook"
             )
-    guess = names.get(options.guess, {})
-    if not isinstance(guess, dict):
+    guess: dict[str, str] = names.get(options.guess, {})
+    if type(guess) is not dict:
         raise UsageError(f"%%epolltrace: {options.guess} is not a dict of this notebook")
     with closing(Scope(options.title)) as scope:
         try:
