@@ -63,7 +63,9 @@ mod _epollkit {
     #[pymodule_export]
     use crate::py::resolve::{getaddrinfo, gethostbyname, getnameinfo};
     #[pymodule_export]
-    use crate::py::sampler::{Sample, Sampler, SamplerCounters};
+    use crate::py::sample::Sample;
+    #[pymodule_export]
+    use crate::py::sampler::{Sampler, SamplerCounters};
     #[pymodule_export]
     use crate::py::select::select;
     #[pymodule_export]

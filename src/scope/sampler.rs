@@ -121,7 +121,7 @@ impl Sampler {
 fn check(sources: &[Source], interval: Duration, capacity: usize) -> Result<()> {
     let refuse = |what: &str| Err(Error::from_errno("sample", libc::EINVAL).about(what));
     if sources.is_empty() || sources.len() > MOST_SOURCES {
-        return refuse("no source, or more than 256");
+        return refuse(&format!("no source, or more than {MOST_SOURCES}"));
     }
     if interval < SHORTEST_INTERVAL {
         return refuse("more often than each microsecond");
