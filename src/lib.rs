@@ -7,6 +7,7 @@
 //! | 0     | `sys`             | the only libc and `unsafe`: one function per system call     |
 //! | 1     | `net`, `epoll`    | sockets, connecting, readiness; never wait unless asked to   |
 //! | 1     | `poll`            | the older ways to ask for readiness: poll(2), select(2)      |
+//! | 1     | `worker`          | a native thread's turns, how to wait for them and end it     |
 //! | 2     | `peer`, `load`    | native endpoints and load: event loops on their own threads  |
 //! | 2     | `scope`           | a thread that watches descriptors and records what changes   |
 //! | 3     | `py`              | the only pyo3: extract, call, convert                        |
@@ -27,6 +28,7 @@ pub mod peer;
 pub mod poll;
 pub mod scope;
 pub mod sys;
+mod worker;
 
 #[cfg(feature = "python")]
 mod py;
@@ -61,7 +63,9 @@ mod _epollkit {
     #[pymodule_export]
     use crate::py::resolve::{getaddrinfo, gethostbyname, getnameinfo};
     #[pymodule_export]
-    use crate::py::sampler::{Sample, Sampler, SamplerCounters};
+    use crate::py::sample::Sample;
+    #[pymodule_export]
+    use crate::py::sampler::{Sampler, SamplerCounters};
     #[pymodule_export]
     use crate::py::select::select;
     #[pymodule_export]

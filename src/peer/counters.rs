@@ -17,7 +17,6 @@ pub(super) struct Tally {
     pub(super) accept_errors: u64,
     pub(super) accept_paused: bool,
     pub(super) connection_errors: u64,
-    pub(super) turns: u64,
 }
 
 /// The published numbers.
@@ -32,7 +31,6 @@ pub(super) struct Counters {
     accept_errors: AtomicU64,
     accept_paused: AtomicBool,
     connection_errors: AtomicU64,
-    turns: AtomicU64,
 }
 
 /// A peer's numbers as they were at the end of turn `turns`, or later.
@@ -64,7 +62,10 @@ pub struct Snapshot {
 }
 
 impl Counters {
-    /// Makes a turn's numbers visible; `turns` last, so that who sees it sees the others.
+    /// Puts a turn's numbers where they are seen, before the turn is ([`Turns::advance`]): who sees
+    /// that sees these.
+    ///
+    /// [`Turns::advance`]: crate::worker::Turns::advance
     pub(super) fn publish(&self, tally: &Tally) {
         let put = |counter: &AtomicU64, value| counter.store(value, Ordering::Relaxed);
         put(&self.closed, tally.closed);
@@ -77,16 +78,10 @@ impl Counters {
         put(&self.connection_errors, tally.connection_errors);
         self.accept_paused
             .store(tally.accept_paused, Ordering::Relaxed);
-        self.turns.store(tally.turns, Ordering::SeqCst);
     }
 
-    /// The last turn published. Sequentially consistent: see `observe.rs`.
-    pub(super) fn turns(&self) -> u64 {
-        self.turns.load(Ordering::SeqCst)
-    }
-
-    pub(super) fn snapshot(&self) -> Snapshot {
-        let turns = self.turns();
+    /// The numbers of turn `turns`, which has been seen, or later ones.
+    pub(super) fn snapshot(&self, turns: u64) -> Snapshot {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let accepted = get(&self.accepted);
         let closed = get(&self.closed);
@@ -113,15 +108,14 @@ mod tests {
     #[test]
     fn a_snapshot_is_what_was_published() {
         let counters = Counters::default();
-        assert_eq!(counters.snapshot(), Snapshot::default());
+        assert_eq!(counters.snapshot(0), Snapshot::default());
         counters.publish(&Tally {
             accepted: 5,
             closed: 3,
-            turns: 9,
             accept_paused: true,
             ..Tally::default()
         });
-        let seen = counters.snapshot();
+        let seen = counters.snapshot(9);
         assert_eq!((seen.accepted, seen.closed, seen.open), (5, 3, 2));
         assert_eq!((seen.turns, seen.accept_paused), (9, true));
     }

@@ -1,41 +1,26 @@
 //! `Handle`: start a peer, watch it, stop it.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::bound_path::BoundPath;
-use super::counters::Snapshot;
-use super::observe::Observed;
+use super::counters::{Counters, Snapshot};
 use super::server::Server;
 use super::{Behaviour, Options};
 use crate::error::{Error, Failure, Op, Result};
 use crate::net::{Addr, Socket, socket};
 use crate::sys;
 use crate::sys::eventfd::Waker;
-use crate::sys::owner::Owner;
-use crate::sys::thread;
-
-/// How the loop's thread ended: well, with an error, or (the outer `Err`) in a panic.
-type Ending = std::result::Result<Result<()>, String>;
-
-#[derive(Debug)]
-enum Life {
-    Running(JoinHandle<Ending>),
-    Stopped(std::result::Result<(), Failure>),
-}
+use crate::worker::{Ending, Over, Turns, Worker};
 
 /// A running peer. Dropping it stops it.
 #[derive(Debug)]
 pub struct Handle {
-    name: &'static str,
     address: Addr,
-    observed: Arc<Observed>,
-    bell: Waker,
-    life: Mutex<Life>,
-    owner: Owner,
+    worker: Worker<Counters>,
 }
 
 /// Binds, listens, and starts a thread that serves with `behaviour`.
@@ -53,28 +38,24 @@ pub fn start<B: Behaviour>(
     let listener = socket::listen_on(address, options.backlog)?;
     let address = listener.getsockname()?.unwrap_or_else(|| address.clone());
     let path = BoundPath::of(&address).op("stat")?;
-    let observed = Arc::new(Observed::default());
-    let bell = Waker::new().op("eventfd")?;
+    let turns = Arc::new(Turns::new(Counters::default()));
+    let bell = Arc::new(Waker::new().op("eventfd")?);
     let keep = [
         listener.call("dup", sys::fd::duplicate)?,
         sys::fd::duplicate(bell.as_fd()).op("dup")?,
     ];
     let family = listener.family();
     drop(listener);
-    let theirs = Arc::clone(&observed);
+    let (theirs, over) = (Arc::clone(&turns), Over(Arc::clone(&turns)));
     let body = move |keep, tell: SyncSender<Result<()>>| {
         let served = serve(behaviour, family, keep, options, theirs, &tell);
         let removed = path.map_or(Ok(()), BoundPath::remove).op("unlink");
         served.and(removed)
     };
-    let thread = launch(name, keep, body, Arc::clone(&observed))?;
+    let thread = launch(name, keep, body, over)?;
     Ok(Handle {
-        name,
         address,
-        observed,
-        bell,
-        life: Mutex::new(Life::Running(thread)),
-        owner: Owner::here(),
+        worker: Worker::new(name, thread, turns, bell),
     })
 }
 
@@ -87,16 +68,15 @@ fn launch(
     name: &'static str,
     keep: [OwnedFd; 2],
     body: impl FnOnce([OwnedFd; 2], SyncSender<Result<()>>) -> Result<()> + Send + 'static,
-    observed: Arc<Observed>,
+    over: Over<Counters>,
 ) -> Result<JoinHandle<Ending>> {
     let (tell, told) = sync_channel(1);
-    let over = Over(observed);
     let run = move |keep| {
         let _over = over;
         body(keep, tell)
     };
     // SAFETY: `body` is the closure of `start`: a behaviour (pure logic), numbers, a path, and
-    // `Observed`, which holds no descriptor; so is what is added here.
+    // `Turns` of `Counters`, which hold no descriptor; so is what is added here.
     let thread = unsafe { sys::table::spawn_apart(name, keep, run) }
         .map_err(|error| Error::from_io("pthread_create", &error))?;
     match told.recv() {
@@ -116,12 +96,12 @@ fn serve<B: Behaviour>(
     family: i32,
     [listener, bell]: [OwnedFd; 2],
     options: Options,
-    observed: Arc<Observed>,
+    turns: Arc<Turns<Counters>>,
     tell: &SyncSender<Result<()>>,
 ) -> Result<()> {
     let listener = Socket::owning(listener, family, libc::SOCK_STREAM, 0);
-    let prepared = no_delay(&listener)
-        .and_then(|()| Server::new(behaviour, listener, bell, options, observed));
+    let prepared =
+        no_delay(&listener).and_then(|()| Server::new(behaviour, listener, bell, options, turns));
     let (said, server) = match prepared {
         Ok(server) => (Ok(()), Some(server)),
         Err(error) => (Err(error), None),
@@ -139,16 +119,6 @@ fn no_delay(listener: &Socket) -> Result<()> {
     }
 }
 
-/// However the thread ends, nobody goes on waiting for it.
-#[derive(Debug)]
-struct Over(Arc<Observed>);
-
-impl Drop for Over {
-    fn drop(&mut self) {
-        self.0.end();
-    }
-}
-
 impl Handle {
     /// Where it listens: the port that the kernel chose, if that was left to it.
     pub fn address(&self) -> &Addr {
@@ -157,18 +127,20 @@ impl Handle {
 
     /// Its numbers, as of its last turn.
     pub fn snapshot(&self) -> Snapshot {
-        self.observed.snapshot()
+        let turns = self.worker.turns();
+        turns.board().snapshot(turns.taken())
     }
 
     /// Waits until the loop has made a turn after turn `seen`, at most for `timeout`; then its
     /// numbers. `turns` still at `seen`: the time is up, or [`Handle::is_over`].
     pub fn wait_turn(&self, seen: u64, timeout: Duration) -> Snapshot {
-        self.observed.wait_turn(seen, timeout)
+        self.worker.turns().wait(seen.saturating_add(1), timeout);
+        self.snapshot()
     }
 
     /// Whether the loop has ended: stopped, or broken, as [`Handle::stop`] will tell.
     pub fn is_over(&self) -> bool {
-        self.observed.is_over()
+        self.worker.turns().is_over()
     }
 
     /// Ends the loop, closes its connections and waits for its thread. Again: the same answer. In a
@@ -178,35 +150,6 @@ impl Handle {
     ///
     /// Why the loop had ended on its own: a panic, or an error that it could not survive.
     pub fn stop(&self) -> std::result::Result<(), Failure> {
-        let mut life = self.life.lock().unwrap_or_else(PoisonError::into_inner);
-        let running = std::mem::replace(&mut *life, Life::Stopped(Ok(())));
-        let outcome = match running {
-            Life::Stopped(outcome) => outcome,
-            Life::Running(_) if !self.owner.is_here() => Ok(()),
-            Life::Running(thread) => {
-                self.observed.stop();
-                let rung = self.bell.wake().op("eventfd");
-                let judged = self.judge(thread.join());
-                judged.and_then(|()| rung.map_err(|error| Failure::new(self.name, error)))
-            }
-        };
-        *life = Life::Stopped(outcome.clone());
-        outcome
-    }
-
-    fn judge(&self, joined: std::thread::Result<Ending>) -> std::result::Result<(), Failure> {
-        let ending = joined.unwrap_or_else(|payload| Err(thread::panic_text(&*payload)));
-        match ending {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Failure::new(self.name, error)),
-            Err(panic) => Err(Failure::new(self.name, panic)),
-        }
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        // Nobody is left to be told.
-        drop(self.stop());
+        self.worker.stop()
     }
 }

@@ -12,7 +12,6 @@ mod counters;
 mod discard;
 mod echo;
 mod handle;
-mod observe;
 mod server;
 
 pub use chargen::Chargen;

@@ -15,12 +15,13 @@ use slab::Slab;
 
 use super::acceptor::Acceptor;
 use super::connection::{Connection, Desk, Next};
-use super::observe::Observed;
+use super::counters::Counters;
 use super::{Behaviour, Options};
 use crate::epoll::{Epoll, EventFlags};
 use crate::error::Result;
 use crate::net::Socket;
 use crate::sys::epoll::RawEvent;
+use crate::worker::Turns;
 
 const EVENTS_PER_TURN: usize = 1024;
 /// A flood of clients must not keep those who are in from being served.
@@ -45,7 +46,7 @@ pub(super) struct Server<B: Behaviour> {
     desk: Desk<B>,
     /// Open for as long as it is in the set.
     _bell: OwnedFd,
-    observed: Arc<Observed>,
+    turns: Arc<Turns<Counters>>,
 }
 
 impl<B: Behaviour> Server<B> {
@@ -54,7 +55,7 @@ impl<B: Behaviour> Server<B> {
         listener: Socket,
         bell: OwnedFd,
         options: Options,
-        observed: Arc<Observed>,
+        turns: Arc<Turns<Counters>>,
     ) -> Result<Self> {
         let epoll = Epoll::new(0)?;
         epoll.add(bell.as_raw_fd(), EventFlags::IN.bits(), BELL)?;
@@ -70,7 +71,7 @@ impl<B: Behaviour> Server<B> {
             listener_ready: false,
             desk: Desk::new(behaviour, options.trigger),
             _bell: bell,
-            observed,
+            turns,
         })
     }
 
@@ -80,7 +81,7 @@ impl<B: Behaviour> Server<B> {
     ///
     /// What no connection is to blame for: the listener or the epoll set is broken.
     pub(super) fn run(&mut self) -> Result<()> {
-        while !self.observed.is_stopping() {
+        while !self.turns.is_stopping() {
             self.turn()?;
         }
         Ok(())
@@ -112,9 +113,9 @@ impl<B: Behaviour> Server<B> {
     }
 
     fn publish(&mut self) {
-        self.desk.tally.turns += 1;
         self.desk.tally.accept_paused = self.acceptor.is_paused();
-        self.observed.publish(&self.desk.tally);
+        self.turns.board().publish(&self.desk.tally);
+        self.turns.advance();
     }
 
     /// The queue of the last turn; who is owed more joins that of the next.
@@ -136,7 +137,7 @@ impl<B: Behaviour> Server<B> {
                 token => self.serve(token, EventFlags::from_bits_retain(event.flags())),
             }
             // A turn with many busy connections is long.
-            if self.observed.is_stopping() {
+            if self.turns.is_stopping() {
                 return;
             }
         }
@@ -205,10 +206,10 @@ impl<B: Behaviour> Server<B> {
 }
 
 impl<B: Behaviour> Drop for Server<B> {
-    /// Whatever ends the loop closes its connections.
+    /// Whatever ends the loop closes its connections. Seen when the thread is over.
     fn drop(&mut self) {
         self.desk.tally.closed += self.connections.len() as u64;
-        self.observed.publish(&self.desk.tally);
+        self.turns.board().publish(&self.desk.tally);
     }
 }
 

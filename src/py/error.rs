@@ -8,7 +8,7 @@ use pyo3::exceptions::{
 };
 use pyo3::{PyErr, Python, import_exception};
 
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Failure};
 use crate::sys;
 
 import_exception!(epollkit._errors, ClosedEpollError);
@@ -28,6 +28,13 @@ impl From<Error> for PyErr {
             Some(note) => Python::attach(|py| with_note(py, raised, note)),
             None => raised,
         }
+    }
+}
+
+impl From<Failure> for PyErr {
+    /// `HarnessError`: a native thread of ours broke.
+    fn from(failure: Failure) -> Self {
+        HarnessError::new_err(failure.to_string())
     }
 }
 

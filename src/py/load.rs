@@ -12,7 +12,6 @@ use super::args::{self, Seconds};
 use super::buffer::Data;
 use super::error::WaitTimeout;
 use super::objects::ReadableArg;
-use super::peer::broken;
 use super::socket::Socket;
 use super::wait::signal_slice;
 use crate::load::{self, Limit, Report};
@@ -112,7 +111,7 @@ impl ClosedLoop {
             let slice = signal_slice(deadline);
             py.detach(|| self.run.wait(slice));
             if let Some(ending) = self.run.report() {
-                return ending.map(LoopResult).map_err(broken);
+                return Ok(LoopResult(ending?));
             }
             py.check_signals()?;
             if deadline.has_passed() {

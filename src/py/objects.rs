@@ -1,5 +1,7 @@
 //! Python objects as arguments and results whose kind the generated stubs should name.
 
+use std::fmt::Debug;
+
 use pyo3::exceptions::PyValueError;
 use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
@@ -133,6 +135,24 @@ flag_enum!(/// `EPOLL*` bits as an `epollkit.EventFlags`.
     EventMask(u32), "EventFlags", hint::EVENT_FLAGS);
 flag_enum!(/// `POLL*` bits as an `epollkit.PollFlags`.
     PollMask(u16), "PollFlags", hint::POLL_FLAGS);
+
+/// An enum's member by name, as far as it has one.
+pub(super) fn name_of(member: &Bound<'_, PyAny>) -> PyResult<String> {
+    match member.getattr_opt("name")? {
+        Some(name) if !name.is_none() => name.extract(),
+        _ => Ok(member.str()?.to_string()),
+    }
+}
+
+/// The `repr` of a record of numbers and truths: the derived form, with Python's spelling.
+pub(super) fn text_of(record: &impl Debug) -> String {
+    format!("{record:?}")
+        .replace(" { ", "(")
+        .replace(" }", ")")
+        .replace(": ", "=")
+        .replace("true", "True")
+        .replace("false", "False")
+}
 
 /// An iterator over a pair.
 pub(crate) struct PairIterator<'py>(pub(super) Bound<'py, PyIterator>);

@@ -10,11 +10,10 @@ use pyo3::{type_hint_identifier, type_hint_subscript};
 
 use super::address::{Address, Target, address_to_py};
 use super::args::{self, Seconds};
-use super::error::{HarnessError, WaitTimeout, not_for_pickle};
-use super::objects::object_of_kind;
+use super::error::{WaitTimeout, not_for_pickle};
+use super::objects::{object_of_kind, text_of};
 use super::resolve::{Patience, first_of};
 use super::wait::signal_slice;
-use crate::error::Failure;
 use crate::net::Addr;
 use crate::peer::{self, Handle, Options, Service, Snapshot, Trigger};
 use crate::sys::clock::Deadline;
@@ -202,7 +201,7 @@ impl Peer {
     /// Raises:
     ///     HarnessError: the thread had panicked or its loop had failed; carries the reason.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.handle.stop()).map_err(broken)
+        Ok(py.detach(|| self.handle.stop())?)
     }
 
     #[pyo3(signature = () -> "str | tuple[object, ...]")]
@@ -239,11 +238,6 @@ PredicateArg, type_hint_subscript!(
     PyStaticExpr::List { elts: &[<Counters as pyo3::PyTypeInfo>::TYPE_HINT] },
     type_hint_identifier!("builtins", "object")
 ));
-
-/// A native thread's failure as Python's exception.
-pub(super) fn broken(failure: Failure) -> PyErr {
-    HarnessError::new_err(failure.to_string())
-}
 
 /// What a peer has counted so far. Read in one go; later numbers need a new one.
 #[pyclass(frozen, eq, get_all, module = "epollkit")]
@@ -294,12 +288,6 @@ impl From<Snapshot> for Counters {
 #[pymethods]
 impl Counters {
     fn __repr__(&self) -> String {
-        // The derived form, with Python's spelling of truth.
-        format!("{self:?}")
-            .replace(" { ", "(")
-            .replace(" }", ")")
-            .replace(": ", "=")
-            .replace("true", "True")
-            .replace("false", "False")
+        text_of(self)
     }
 }

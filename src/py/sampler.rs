@@ -1,32 +1,27 @@
-//! `Sampler`: the oscilloscope's sampling mode as a Python handle, and what it gives.
+//! `Sampler`: the oscilloscope's sampling mode as a Python handle, and what it counts.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
-use pyo3::types::{PyFloat, PyMapping, PyTuple, PyType};
+use pyo3::types::{PyFloat, PyTuple};
 
-use super::args::{self, Fileno, Seconds, type_name};
+use super::args::{self, Seconds};
 use super::error::{WaitTimeout, not_for_pickle};
 use super::hint;
-use super::objects::{PollMask, object_of_kind};
-use super::peer::broken;
-use super::socket::Socket;
-use super::socket::tcp::State;
+use super::objects::text_of;
+use super::sample::Sample;
+use super::sources::{Given, SourcesArg};
 use super::wait::signal_slice;
-use crate::error::Result;
-use crate::scope::{self, MOST_RECORDS, MOST_SOURCES, SHORTEST_INTERVAL, Source};
+use crate::scope::{self, MOST_RECORDS, SHORTEST_INTERVAL};
 use crate::sys::clock::Deadline;
 
 /// How often it looks unless told otherwise.
 const DEFAULT_INTERVAL: Seconds = Seconds::Length(Duration::from_micros(50));
 /// How long `wait_rounds` waits unless told otherwise.
 const DEFAULT_TIMEOUT: Seconds = Seconds::Length(Duration::from_secs(5));
-
-object_of_kind!(/// Sources by name, or sources.
-    SourcesArg, hint::SOURCES);
 
 /// A native thread that looks at a running program's descriptors and records what changes, without
 /// the GIL.
@@ -87,12 +82,8 @@ impl Sampler {
     ) -> PyResult<Self> {
         let interval = interval_of(interval)?;
         let capacity = capacity_of(capacity)?;
-        let given = named_sources(&sources.0)?;
-        must_differ(&given)?;
-        let (names, sources) = given
-            .into_iter()
-            .map(|Given { name, source, .. }| (name, source))
-            .unzip();
+        let given = sources.named()?.into_iter();
+        let (names, sources) = given.map(|Given { name, source }| (name, source)).unzip();
         // Waits for the first round.
         let native = py.detach(|| scope::Sampler::start(sources, interval, capacity))?;
         Ok(Self {
@@ -195,7 +186,7 @@ impl Sampler {
     /// Raises:
     ///     HarnessError: the thread had panicked or could not go on; carries the reason.
     fn stop(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.native.stop()).map_err(broken)
+        Ok(py.detach(|| self.native.stop())?)
     }
 
     /// `stop()`, and let the records go. Closing again does nothing new.
@@ -203,7 +194,7 @@ impl Sampler {
     /// Raises:
     ///     HarnessError: as `stop`.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.native.close()).map_err(broken)
+        Ok(py.detach(|| self.native.close())?)
     }
 
     #[pyo3(signature = () -> "str | tuple[object, ...]")]
@@ -263,79 +254,6 @@ fn capacity_of(capacity: i64) -> PyResult<usize> {
     }
 }
 
-/// A source as it was given.
-struct Given {
-    name: Arc<str>,
-    source: Source,
-}
-
-/// From a mapping or an iterable, of which no more is read than there may be.
-fn named_sources(object: &Bound<'_, PyAny>) -> PyResult<Vec<Given>> {
-    let mut given = Vec::new();
-    if let Ok(mapping) = object.cast::<PyMapping>() {
-        for item in mapping.items()?.iter() {
-            let (name, source) = item.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
-            let Ok(name) = name.extract::<String>() else {
-                let kind = type_name(&name);
-                let text = format!("the name of a source must be a str, not {kind}");
-                return Err(PyTypeError::new_err(text));
-            };
-            let source = source_of(&source)?;
-            given.push(Given {
-                name: name.into(),
-                source,
-            });
-        }
-    } else {
-        let Ok(sources) = object.try_iter() else {
-            let text = format!(
-                "sources must be a mapping of names to sources or an iterable of sources, not {}",
-                type_name(object)
-            );
-            return Err(PyTypeError::new_err(text));
-        };
-        for source in sources.take(MOST_SOURCES + 1) {
-            let source = source_of(&source?)?;
-            given.push(Given {
-                name: format!("fd {}", source.fileno()).into(),
-                source,
-            });
-        }
-    }
-    match given.len() {
-        0 => Err(PyValueError::new_err("Sampler needs a source")),
-        1..=MOST_SOURCES => Ok(given),
-        _ => Err(PyValueError::new_err(format!(
-            "Sampler takes at most {MOST_SOURCES} sources; several samplers take more"
-        ))),
-    }
-}
-
-fn source_of(object: &Bound<'_, PyAny>) -> PyResult<Source> {
-    let source: Result<Source> = match object.cast::<Socket>() {
-        Ok(socket) => Source::socket(Arc::clone(socket.get().inner())),
-        Err(_) => Source::number(object.extract::<Fileno>()?.0),
-    };
-    Ok(source?)
-}
-
-/// Each number once: two names for it would be two records of each change.
-fn must_differ(given: &[Given]) -> PyResult<()> {
-    let mut sorted: Vec<_> = given.iter().collect();
-    sorted.sort_by_key(|each| each.source.fileno());
-    for pair in sorted.windows(2) {
-        let [one, other] = [0, 1].map(|at| pair[at].source.fileno());
-        if one == other {
-            let text = format!(
-                "fd {one} is given twice, as {:?} and as {:?}",
-                pair[0].name, pair[1].name
-            );
-            return Err(PyValueError::new_err(text));
-        }
-    }
-    Ok(())
-}
-
 /// A tuple of names.
 struct Names<'py>(Bound<'py, PyTuple>);
 
@@ -348,150 +266,6 @@ impl<'py> IntoPyObject<'py> for Names<'py> {
 
     fn into_pyobject(self, _py: Python<'py>) -> PyResult<Self::Output> {
         Ok(self.0)
-    }
-}
-
-/// One record of a `Sampler`: a source was first seen, was seen changed, or is gone.
-///
-/// Its parts were asked one after the other, so what happened in between can show in one and not yet
-/// in the other; the next look has it.
-///
-/// Args:
-///     t_ns: nanoseconds of `time.monotonic_ns()`.
-///     name: of the source.
-///     flags: POLL* bits.
-///     inq: bytes, or None.
-///     outq: bytes, or None.
-///     state: a `TcpState`, or None.
-///     closed: the source was closed.
-#[pyclass(frozen, eq, hash, module = "epollkit")]
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Sample {
-    /// When the look was over: nanoseconds of `time.monotonic_ns()`. What is told had happened by
-    /// then, and not yet at the look before.
-    #[pyo3(get)]
-    t_ns: u64,
-    name: Arc<str>,
-    flags: u16,
-    /// SIOCINQ: bytes in the receive queue. None where there is no such count: a listener, an eventfd.
-    /// A datagram socket has the size of the next datagram.
-    #[pyo3(get)]
-    inq: Option<u32>,
-    /// SIOCOUTQ: bytes that were sent and not acknowledged, a FIN counted as one. None where there is
-    /// no such count: a listener, a pipe. On a Unix socket, the memory that the peer has not read.
-    #[pyo3(get)]
-    outq: Option<u32>,
-    state: Option<u8>,
-    /// The source was closed, or its number is another file's. The last record of it, without a
-    /// reading.
-    #[pyo3(get)]
-    closed: bool,
-}
-
-impl Sample {
-    fn of(record: scope::Sample, names: &[Arc<str>]) -> Self {
-        let reading = record.reading;
-        let name = names.get(usize::from(record.source)).map(Arc::clone);
-        Self {
-            t_ns: record.t_ns,
-            name: name.unwrap_or_else(|| "?".into()),
-            flags: reading.map_or(0, |reading| reading.flags),
-            inq: reading.and_then(|reading| reading.inq),
-            outq: reading.and_then(|reading| reading.outq),
-            state: reading.and_then(|reading| reading.state),
-            closed: reading.is_none(),
-        }
-    }
-}
-
-/// The arguments that make an equal `Sample`.
-type SampleParts = (u64, String, u16, Option<u32>, Option<u32>, Option<u8>, bool);
-
-#[pymethods]
-impl Sample {
-    #[new]
-    #[pyo3(signature = (t_ns, name, flags, inq = None, outq = None, state = None, closed = false))]
-    fn new(
-        t_ns: u64,
-        name: String,
-        flags: u16,
-        inq: Option<u32>,
-        outq: Option<u32>,
-        state: Option<u8>,
-        closed: bool,
-    ) -> Self {
-        Self {
-            t_ns,
-            name: name.into(),
-            flags,
-            inq,
-            outq,
-            state,
-            closed,
-        }
-    }
-
-    /// The source's name.
-    #[getter]
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The level by poll(2): IN, OUT, RDHUP, PRI, ERR and HUP, where they hold.
-    #[getter]
-    fn flags(&self) -> PollMask {
-        PollMask(self.flags)
-    }
-
-    /// The connection's state; None where there is none.
-    #[getter]
-    fn state(&self) -> Option<State> {
-        self.state.map(State)
-    }
-
-    #[pyo3(signature = () -> "tuple[type[Sample], tuple[object, ...]]")]
-    fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyType>, SampleParts) {
-        let name = self.name.to_string();
-        let parts = (
-            self.t_ns,
-            name,
-            self.flags,
-            self.inq,
-            self.outq,
-            self.state,
-            self.closed,
-        );
-        (py.get_type::<Self>(), parts)
-    }
-
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let mut parts = vec![
-            format!("t_ns={}", self.t_ns),
-            format!("name={}", self.name().into_pyobject(py)?.repr()?),
-        ];
-        if self.closed {
-            parts.push("closed=True".to_owned());
-        } else {
-            let flags = self.flags().into_pyobject(py)?.into_any();
-            parts.push(format!("flags={}", name_of(&flags)?));
-            let queues = [("inq", self.inq), ("outq", self.outq)];
-            let known = queues
-                .iter()
-                .filter_map(|(name, length)| Some((name, (*length)?)));
-            parts.extend(known.map(|(name, length)| format!("{name}={length}")));
-        }
-        if let Some(state) = self.state() {
-            parts.push(format!("state={}", name_of(&state.into_pyobject(py)?)?));
-        }
-        Ok(format!("Sample({})", parts.join(", ")))
-    }
-}
-
-/// An enum's member by name, as far as it has one.
-fn name_of(member: &Bound<'_, PyAny>) -> PyResult<String> {
-    match member.getattr_opt("name")? {
-        Some(name) if !name.is_none() => name.extract(),
-        _ => Ok(member.str()?.to_string()),
     }
 }
 
@@ -527,10 +301,6 @@ impl From<scope::Counters> for SamplerCounters {
 #[pymethods]
 impl SamplerCounters {
     fn __repr__(&self) -> String {
-        // The derived form, with Python's punctuation.
-        format!("{self:?}")
-            .replace(" { ", "(")
-            .replace(" }", ")")
-            .replace(": ", "=")
+        text_of(self)
     }
 }

@@ -23,7 +23,7 @@
 //! | `pace`    | when to look                                               |
 //! | `source`  | what is looked at, and whether it is still the same        |
 //! | `watch`   | one look at all sources: what has changed                  |
-//! | `board`   | what the thread and its handle share                       |
+//! | `board`   | what the thread puts up: records and numbers               |
 //! | `sampler` | the thread and its handle                                  |
 
 mod board;

@@ -25,7 +25,4 @@ pub struct Sample {
     pub source: u16,
 }
 
-/// A record's price in the ring, in bytes.
-pub(super) const SIZE: usize = size_of::<Sample>();
-
-const _: () = assert!(SIZE == 32, "the documentation says 32");
+const _: () = assert!(size_of::<Sample>() == 32, "the documentation says 32 bytes");

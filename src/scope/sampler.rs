@@ -1,8 +1,7 @@
 //! `Sampler`: the thread that looks, and its handle.
 
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::board::{Board, Counters};
@@ -14,8 +13,8 @@ use super::watch::Watch;
 use crate::error::{Error, Failure, Op, Result};
 use crate::poll::{self, PollFd};
 use crate::sys::eventfd::Waker;
-use crate::sys::owner::Owner;
 use crate::sys::{clock, fork, thread};
+use crate::worker::{Over, Turns, Worker};
 
 /// Sources of one sampler, at most: a round looks at each, so more would be a low rate.
 pub const MOST_SOURCES: usize = 256;
@@ -26,23 +25,12 @@ pub const SHORTEST_INTERVAL: Duration = Duration::from_micros(1);
 
 const NAME: &str = "epollkit-scope";
 
-/// How the thread ended: well, with an error, or (the outer `Err`) in a panic.
-type Ending = std::result::Result<Result<()>, String>;
-
-#[derive(Debug)]
-enum Life {
-    Running(JoinHandle<Ending>, Arc<Waker>),
-    Stopped(std::result::Result<(), Failure>),
-}
-
 /// A thread that looks at its sources at a fixed rate and records what changes. Dropping it stops it.
 ///
 /// It stays in the process's descriptor table, whose numbers it looks at.
 #[derive(Debug)]
 pub struct Sampler {
-    board: Arc<Board>,
-    life: Mutex<Life>,
-    owner: Owner,
+    worker: Worker<Board>,
 }
 
 impl Sampler {
@@ -58,26 +46,24 @@ impl Sampler {
         let no_memory = |_| Error::from_errno("sample", libc::ENOMEM);
         let ring = Ring::new(capacity).map_err(no_memory)?;
         fork::install().op("pthread_atfork")?;
-        let board = Arc::new(Board::new(ring));
+        let turns = Arc::new(Turns::new(Board::new(ring)));
         let bell = Arc::new(Waker::new().op("eventfd")?);
-        let (theirs, their_bell) = (Over(Arc::clone(&board)), Arc::clone(&bell));
+        let (theirs, their_bell) = (Over(Arc::clone(&turns)), Arc::clone(&bell));
         let body = move || run(&theirs.0, &their_bell, Watch::new(sources), interval);
         let thread =
             thread::spawn(NAME, body).map_err(|error| Error::from_io("pthread_create", &error))?;
         // Again and again, since the first round may be late on a busy machine.
-        while !board.wait_round(1, Duration::from_secs(1)) && !board.is_over() {}
+        while !turns.wait(1, Duration::from_secs(1)) && !turns.is_over() {}
         Ok(Self {
-            board,
-            life: Mutex::new(Life::Running(thread, bell)),
-            owner: Owner::here(),
+            worker: Worker::new(NAME, thread, turns, bell),
         })
     }
 
     /// What the ring holds, oldest first. The copy is made under the lock that the thread writes
     /// under, so a large one makes it miss rounds. In a child of the process that started it: nothing.
     pub fn samples(&self) -> Vec<Sample> {
-        if self.owner.is_here() {
-            self.board.samples()
+        if self.worker.is_here() {
+            self.board().samples()
         } else {
             Vec::new()
         }
@@ -85,23 +71,23 @@ impl Sampler {
 
     /// Its numbers, as of the last round.
     pub fn counters(&self) -> Counters {
-        self.board.counters()
+        self.board().counters(self.worker.turns().taken())
     }
 
     /// The number of the round by which `rounds` more, all begun from now on, are over.
     pub fn round_after(&self, rounds: u64) -> u64 {
-        self.board.round_after(rounds)
+        self.board().round_after(rounds)
     }
 
     /// Waits until that round is over. False: the time is up, or [`Sampler::is_over`].
     pub fn wait_round(&self, round: u64, timeout: Duration) -> bool {
-        self.owner.is_here() && self.board.wait_round(round, timeout)
+        self.worker.is_here() && self.worker.turns().wait(round, timeout)
     }
 
     /// Whether no round will come any more: it was stopped, or has broken, as [`Sampler::stop`] will
     /// tell; or its thread is another process's.
     pub fn is_over(&self) -> bool {
-        !self.owner.is_here() || self.board.is_over()
+        !self.worker.is_here() || self.worker.turns().is_over()
     }
 
     /// Ends the thread and waits for it; the records stay. Again: the same answer. In a child of the
@@ -111,22 +97,7 @@ impl Sampler {
     ///
     /// Why the thread had ended on its own: a panic, or an error that it could not survive.
     pub fn stop(&self) -> std::result::Result<(), Failure> {
-        if !self.owner.is_here() {
-            return Ok(());
-        }
-        let mut life = self.life.lock().unwrap_or_else(PoisonError::into_inner);
-        let running = std::mem::replace(&mut *life, Life::Stopped(Ok(())));
-        let outcome = match running {
-            Life::Stopped(outcome) => outcome,
-            Life::Running(thread, bell) => {
-                self.board.stop();
-                let rung = bell.wake().op("eventfd");
-                let judged = judge(thread.join());
-                judged.and_then(|()| rung.map_err(|error| Failure::new(NAME, error)))
-            }
-        };
-        *life = Life::Stopped(outcome.clone());
-        outcome
+        self.worker.stop()
     }
 
     /// [`Sampler::stop`], and lets the records go.
@@ -136,24 +107,21 @@ impl Sampler {
     /// As [`Sampler::stop`].
     pub fn close(&self) -> std::result::Result<(), Failure> {
         let stopped = self.stop();
-        if self.owner.is_here() {
-            self.board.discard();
+        if self.worker.is_here() {
+            self.board().discard();
         }
         stopped
     }
-}
 
-impl Drop for Sampler {
-    fn drop(&mut self) {
-        // Nobody is left to be told.
-        drop(self.stop());
+    fn board(&self) -> &Board {
+        self.worker.turns().board()
     }
 }
 
 fn check(sources: &[Source], interval: Duration, capacity: usize) -> Result<()> {
     let refuse = |what: &str| Err(Error::from_errno("sample", libc::EINVAL).about(what));
     if sources.is_empty() || sources.len() > MOST_SOURCES {
-        return refuse("no source, or more than 256");
+        return refuse(&format!("no source, or more than {MOST_SOURCES}"));
     }
     if interval < SHORTEST_INTERVAL {
         return refuse("more often than each microsecond");
@@ -170,32 +138,14 @@ fn check(sources: &[Source], interval: Duration, capacity: usize) -> Result<()> 
     }
 }
 
-fn judge(joined: std::thread::Result<Ending>) -> std::result::Result<(), Failure> {
-    let ending = joined.unwrap_or_else(|payload| Err(thread::panic_text(&*payload)));
-    match ending {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(Failure::new(NAME, error)),
-        Err(panic) => Err(Failure::new(NAME, panic)),
-    }
-}
-
-/// However the thread ends, nobody goes on waiting for it.
-#[derive(Debug)]
-struct Over(Arc<Board>);
-
-impl Drop for Over {
-    fn drop(&mut self) {
-        self.0.end();
-    }
-}
-
 /// The thread's life.
-fn run(board: &Board, bell: &Waker, mut watch: Watch, interval: Duration) -> Result<()> {
+fn run(turns: &Turns<Board>, bell: &Waker, mut watch: Watch, interval: Duration) -> Result<()> {
+    let board = turns.board();
     // The kernel's 50 us would be a whole interval.
     thread::set_timer_slack(1).op("prctl")?;
     let interval = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
     let mut pace = Pace::new(interval, clock::monotonic_ns());
-    while !board.is_stopping() {
+    while !turns.is_stopping() {
         match pace.left(clock::monotonic_ns()) {
             0 => {
                 // Of the locks that are held in it a child would inherit a copy that stays locked.
@@ -205,6 +155,7 @@ fn run(board: &Board, bell: &Waker, mut watch: Watch, interval: Duration) -> Res
                 watch.look(|sample| board.record(sample))?;
                 drop(section);
                 board.publish(&pace);
+                turns.advance();
             }
             left => sleep(bell, Duration::from_nanos(left))?,
         }

@@ -2,7 +2,8 @@
 //!
 //! One function per system call, under its name, returning [`io::Result`]. A function is safe to
 //! call with any arguments, or it is `unsafe fn` and says what the caller owes. Nothing here
-//! retries, waits or keeps state, except [`fd::FdCell`], which owns descriptors.
+//! retries, waits or keeps state, except [`fd::FdCell`], which owns descriptors, and [`fork`], which
+//! keeps a fork and a look apart.
 
 use std::io;
 

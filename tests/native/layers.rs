@@ -4,15 +4,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// (module, the modules it may name). `py` may name all.
-const TABLE: [(&str, &[&str]); 8] = [
+const TABLE: [(&str, &[&str]); 9] = [
     ("sys", &["sys"]),
     ("error", &["error"]),
     ("net", &["net", "epoll", "sys", "error"]),
     ("epoll", &["epoll", "sys", "error"]),
     ("poll", &["poll", "sys", "error"]),
-    ("peer", &["peer", "net", "epoll", "sys", "error"]),
+    ("worker", &["worker", "sys", "error"]),
+    ("peer", &["peer", "worker", "net", "epoll", "sys", "error"]),
     ("load", &["load", "net", "epoll", "sys", "error"]),
-    ("scope", &["scope", "net", "epoll", "poll", "sys", "error"]),
+    (
+        "scope",
+        &["scope", "worker", "net", "epoll", "poll", "sys", "error"],
+    ),
 ];
 
 struct Source {

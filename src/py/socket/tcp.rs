@@ -11,7 +11,7 @@ use super::Socket;
 use crate::net;
 use crate::net::tcp_info::for_each_field;
 use crate::py::buffer::Data;
-use crate::py::objects::ReadableArg;
+use crate::py::objects::{ReadableArg, name_of};
 
 /// A state's number as an `epollkit.TcpState`, or as itself where that has no such member.
 pub(in crate::py) struct State(pub(in crate::py) u8);
@@ -169,11 +169,7 @@ fn html_row(name: &str, value: &str, unit: &str) -> String {
 
 impl TcpInfo {
     fn state_name(&self, py: Python<'_>) -> PyResult<String> {
-        let state = self.state().into_pyobject(py)?;
-        match state.getattr_opt("name")? {
-            Some(name) => name.extract(),
-            None => Ok(state.to_string()),
-        }
+        name_of(&self.state().into_pyobject(py)?)
     }
 }
 
