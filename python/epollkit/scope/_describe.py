@@ -23,18 +23,18 @@ def describe(value: object) -> str:
 
 
 @describe.register
-def _(value: OSError) -> str:
+def _os_error(value: OSError) -> str:
     return errno.errorcode.get(value.errno or 0, type(value).__name__)
 
 
 @describe.register
-def _(value: BaseException) -> str:
+def _exception(value: BaseException) -> str:
     return type(value).__name__
 
 
 @describe.register(enum.IntFlag)
 @describe.register(enum.Flag)
-def _(value: enum.Flag) -> str:
+def _flags(value: enum.Flag) -> str:
     names = [member.name or "" for member in type(value) if member in value]
     if isinstance(value, EventFlags):  # poll(2) has more, with the same numbers
         names += [each.name or "" for each in _OF_POLL_ONLY if each.value & value.value]
@@ -45,27 +45,27 @@ _OF_POLL_ONLY: Final = [each for each in PollFlags if each.name not in EventFlag
 
 
 @describe.register
-def _(value: enum.IntEnum) -> str:
+def _enum_member(value: enum.IntEnum) -> str:
     return value.name
 
 
 @describe.register
-def _(value: bool) -> str:  # noqa: FBT001 - dispatched on its type
+def _truth(value: bool) -> str:  # noqa: FBT001 - dispatched on its type
     return "yes" if value else "no"
 
 
 @describe.register
-def _(value: int) -> str:
+def _number(value: int) -> str:
     return f"{value:,}"
 
 
 @describe.register
-def _(value: str) -> str:
+def _text(value: str) -> str:
     return value
 
 
 @describe.register
-def _(_value: None) -> str:
+def _nothing(_value: None) -> str:
     return "nothing"
 
 
@@ -73,12 +73,12 @@ def _(_value: None) -> str:
 @describe.register(tuple)
 @describe.register(set)
 @describe.register(frozenset)
-def _(values: Iterable[object]) -> str:
+def _collection(values: Iterable[object]) -> str:
     return ", ".join(map(describe, values)) or "nothing"
 
 
 @describe.register(dict)
-def _(items: dict[object, object]) -> str:
+def _mapping(items: dict[object, object]) -> str:
     return ", ".join(f"{key} {describe(item)}" for key, item in items.items())
 
 

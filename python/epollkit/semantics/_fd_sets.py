@@ -29,10 +29,6 @@ class FdSet:
         return self._bits
 
 
-class _TimeValue(ctypes.Structure):
-    _fields_ = (("seconds", ctypes.c_long), ("microseconds", ctypes.c_long))
-
-
 def select_in_place(nfds: int, readers: FdSet, timeout: float) -> tuple[int, float]:
     """select(2) on one set, which is changed.
 
@@ -48,8 +44,8 @@ def select_in_place(nfds: int, readers: FdSet, timeout: float) -> tuple[int, flo
         OSError: what select(2) says.
     """
     seconds, rest = divmod(timeout, 1)
-    left = _TimeValue(int(seconds), int(rest * 1e6))
+    left = (ctypes.c_long * 2)(int(seconds), int(rest * 1e6))  # struct timeval
     ready = _LIBRARY.select(nfds, readers.pointer, None, None, ctypes.byref(left))
     if ready < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return ready, left.seconds + left.microseconds / 1e6
+    return ready, left[0] + left[1] / 1e6

@@ -8,10 +8,12 @@ to read on. The tests, `epollkit semantics` and the notebooks all read this list
 import enum
 import inspect
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    Experiment = TypeVar("Experiment", bound=Callable[["Lab"], None])
 
     from epollkit.semantics._lab import Lab
 
@@ -69,7 +71,7 @@ CLAIMS: Final[dict[str, Claim]] = {}
 
 def claim(
     text: str, *, topic: str, verdict: Verdict, truth: str = "", man: str, notebook: str
-) -> "Callable[[Callable[[Lab], None]], Callable[[Lab], None]]":
+) -> "Callable[[Experiment], Experiment]":
     """Enter an experiment into the list.
 
     Args:
@@ -85,7 +87,7 @@ def claim(
             experiment without a docstring.
     """
 
-    def enter(experiment: "Callable[[Lab], None]") -> "Callable[[Lab], None]":
+    def enter(experiment: "Experiment") -> "Experiment":
         name = experiment.__name__
         about = inspect.getdoc(experiment)
         if topic not in TOPICS:
