@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from epollkit import EPOLLET, EPOLLIN, EventFlags, Scope, socketpair
 from epollkit.scope import Call, Mark, MarkKind, Trace
 from epollkit.scope import _causes as causes
-from epollkit.scope._columns import MOST_TICKS
 from epollkit.scope._palette import DARK, LIGHT, Palette
 from epollkit.scope._svg import MOST_BYTES
+from epollkit.scope._svg.columns import MOST_TICKS
 from trace_support import (
     elements,
     level_and_edge,

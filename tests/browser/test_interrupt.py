@@ -23,6 +23,7 @@ listener.listen(0)
 poll = epollkit.Poll()
 poll.register(near, epollkit.POLLIN)
 peer = epollkit.serve.echo()
+sampler = epollkit.Sampler([near])
 
 
 def here():
@@ -59,6 +60,7 @@ with ClosedLoop([epollkit.connect(peer.address)], b"x", duration=60) as load:
     here()
     load.result()""",
     "a peer's counters": "here(); peer.wait_until(lambda counters: False, 60)",
+    "a sampler's rounds": "here(); sampler.wait_rounds(10**12, timeout=None)",
 }
 
 numbers = itertools.count()
@@ -77,5 +79,5 @@ def test_interrupt_ends_a_blocked_call_within_a_second(lab: Lab, call: str) -> N
         quiet, interrupted, skipped = notebook.outputs()
         assert (quiet, skipped) == ([], [])
         assert [output["ename"] for output in interrupted] == ["KeyboardInterrupt"]
-        assert notebook.execute("peer.close(); print(6 * 7)") == ("ok", "42\n")
+        assert notebook.execute("sampler.stop(); peer.close(); print(6 * 7)") == ("ok", "42\n")
         assert 0 < seconds < 1

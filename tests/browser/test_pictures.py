@@ -47,7 +47,24 @@ class Drawn:
         return {"text/plain": "ET  ●", "text/html": html}
 
 '''
-PICTURES = {"handmade": f"{HANDMADE}\nDrawn()"}
+SCOPE = """\
+from epollkit import EPOLLET, EPOLLIN, EPOLLONESHOT, Scope, socketpair
+
+with Scope("Level and edge") as scope:
+    near, far = socketpair()
+    near, far = scope.watch(near, "near"), scope.watch(far, "far")
+    scope.probe("LT", near, EPOLLIN)
+    scope.probe("ET", near, EPOLLIN | EPOLLET)
+    scope.probe("ONESHOT", near, EPOLLIN | EPOLLONESHOT)
+    far.send(b"hello")
+    scope.wait()
+    scope.wait()
+    near.recv(2)
+    scope.wait()
+    far.send(b"!")
+    scope.wait()
+scope.trace"""
+PICTURES = {"handmade": f"{HANDMADE}\nDrawn()", "scope": SCOPE}
 """Cells whose output is a picture of an experiment, as users have it."""
 
 numbers = itertools.count()
@@ -58,7 +75,7 @@ every_picture = pytest.mark.parametrize("picture", PICTURES)
 def outputs_of(lab: Lab, source: str) -> list[list[dict[str, Any]]]:
     """What the cell puts out when it is run."""
     with lab.open(f"run-{next(numbers)}.ipynb", notebook_of(source)) as notebook:
-        assert notebook.run()
+        assert notebook.run(), notebook.failures()
         return notebook.outputs()
 
 
@@ -76,7 +93,7 @@ def test_a_picture_that_was_run_is_inline_and_can_be_read(
     lab: Lab, shots: Path, picture: str, theme: str
 ) -> None:
     with lab.theme(theme), lab.open("trusted.ipynb", notebook_of(PICTURES[picture])) as notebook:
-        assert notebook.run()
+        assert notebook.run(), notebook.failures()
         shoot(notebook, shots, f"{picture}-trusted-{theme}")
         [seen] = pictures_in(notebook)
         assert seen.seen == ["svg"]
@@ -106,7 +123,7 @@ def test_a_picture_that_was_not_run_here_is_an_image_and_can_be_read(
 @both_themes
 def test_a_mark_tells_its_title_under_the_mouse(lab: Lab, picture: str, theme: str) -> None:
     with lab.theme(theme), lab.open("hover.ipynb", notebook_of(PICTURES[picture])) as notebook:
-        assert notebook.run()
+        assert notebook.run(), notebook.failures()
         [seen] = pictures_in(notebook)
         titles = titles_in(notebook, seen)
         assert titles
@@ -140,7 +157,7 @@ def test_text_in_the_colour_of_its_ground_is_seen(lab: Lab, theme: str) -> None:
     ink = {LIGHT: "#dddddd", DARK: "#333333"}[theme]
     source = f"{HANDMADE}\nDrawn(ink={ink!r})"
     with lab.theme(theme), lab.open("faint.ipynb", notebook_of(source)) as notebook:
-        assert notebook.run()
+        assert notebook.run(), notebook.failures()
         [seen] = pictures_in(notebook)
         words = [complaint.split()[:2] for complaint in hard_to_read(texts_in(notebook, seen))]
         assert words == [["'readable':", "contrast"], ["'ET':", "contrast"]]
@@ -156,7 +173,7 @@ def test_contrast_is_that_of_the_colours_seen(lab: Lab) -> None:
     }
     show = f"for ink, ground in {list(ratios)}:\n    display(Drawn(ink, ground, 'on-' + ink[1:]))"
     with lab.open("contrast.ipynb", notebook_of(HANDMADE + show)) as notebook:
-        assert notebook.run()
+        assert notebook.run(), notebook.failures()
         for picture, ratio in zip(pictures_in(notebook), ratios.values(), strict=True):
             for text in texts_in(notebook, picture):
                 assert text.contrast == pytest.approx(ratio, abs=0.01)
@@ -169,7 +186,7 @@ def test_words_over_words_small_words_and_half_a_word_are_seen(lab: Lab) -> None
 <text x="10" y="50" font-size="6">small</text><text x="170" y="50" font-size="12">outside</text>
 </svg>"""
     with lab.open("words.ipynb", showing(drawing)) as notebook:
-        assert notebook.run()
+        assert notebook.run(), notebook.failures()
         [seen] = pictures_in(notebook)
         assert hard_to_read(texts_in(notebook, seen)) == [
             "'waits': written over 'tells'",
@@ -186,7 +203,7 @@ def test_a_title_that_the_mouse_cannot_reach_is_seen(lab: Lab) -> None:
 <path d="M80 10V50H190" fill="none" stroke="#888888"><title>a line</title></path>
 </svg>"""
     with lab.open("titles.ipynb", showing(drawing)) as notebook:
-        assert notebook.run()
+        assert notebook.run(), notebook.failures()
         [seen] = pictures_in(notebook)
         assert [(title.text, title.told) for title in titles_in(notebook, seen)] == [
             ("below", None),

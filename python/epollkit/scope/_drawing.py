@@ -5,7 +5,12 @@ import unicodedata
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
-__all__ = ["Drawing", "clipped", "short", "text_width"]
+__all__ = ["LABEL", "SMALL", "TINY", "Drawing", "clipped", "short", "text_width"]
+
+LABEL: Final = 12.0
+"""Text sizes, in pixels."""
+SMALL: Final = 10.0
+TINY: Final = 9.0
 
 _NOT_XML: Final = re.compile(
     "[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"  # XML 1.0, section 2.2
@@ -34,6 +39,37 @@ class Drawing:
         inner += _clean(text)
         opened = self._parts.pop()
         self._parts.append(f"{opened}{inner}</{tag}>" if inner else f"{opened[:-1]}/>")
+
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        *,
+        size: float = LABEL,
+        anchor: str = "start",
+        fill: str = "",
+        bold: bool = False,
+        title: str = "",
+    ) -> None:
+        """Add a line of text.
+
+        Args:
+            x: where its anchor is.
+            y: its baseline.
+            text: what it says.
+            size: in pixels.
+            anchor: "start", "middle" or "end".
+            fill: its colour; "" for that of what is around it.
+            bold: whether it is.
+            title: what hovering over it shows.
+        """
+        more = {"font_weight": "600"} if bold else {}
+        if anchor != "start":
+            more["text_anchor"] = anchor
+        if fill:
+            more["fill"] = fill
+        self.element("text", title=title, text=text, x=x, y=y, font_size=size, **more)
 
     def open(self, tag: str, **attributes: Value) -> None:
         """Begin an element around those that follow."""

@@ -1,13 +1,13 @@
 """Where the ticks of a trace stand from left to right."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 from epollkit.scope._lanes import Group
 from epollkit.scope._trace import Tick, Trace
 
-__all__ = ["MOST_TICKS", "Axis", "Column", "kept_ticks", "step_columns", "time_columns"]
+__all__ = ["MOST_TICKS", "Axis", "Column", "kept_ticks", "runs_of", "step_columns", "time_columns"]
 
 Axis: TypeAlias = Literal["step", "time"]
 
@@ -67,6 +67,15 @@ def time_columns(trace: Trace, numbers: Sequence[int], width: float) -> list[Col
         columns.append(Column(number, reached, begin, end, end, end))
         reached = end
     return columns
+
+
+def runs_of(names: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+    """Each name with the first and the last place of its run."""
+    first = 0
+    for place, name in enumerate(names):
+        if place + 1 == len(names) or names[place + 1] != name:
+            yield name, first, place
+            first = place + 1
 
 
 def kept_ticks(

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from epollkit.scope._columns import Column
 from epollkit.scope._drawing import short
+from epollkit.scope._svg.columns import Column
 
 __all__ = ["Wave"]
 

@@ -4,16 +4,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Final, TypeAlias
 
-from epollkit._flags import EventFlags
-from epollkit.scope import _signs
 from epollkit.scope._causes import Told
-from epollkit.scope._describe import describe
-from epollkit.scope._drawing import Drawing, clipped, text_width
+from epollkit.scope._drawing import Drawing, text_width
 from epollkit.scope._lanes import Amounts, Arrivals, Group, Level
 from epollkit.scope._palette import Palette
-from epollkit.scope._trace import Mark, MarkKind
+from epollkit.scope._svg import signs
+from epollkit.scope._trace import MarkKind
 
-__all__ = ["Legend", "dot_colour", "flag_lines"]
+__all__ = ["Legend"]
 
 _SIZE: Final = 11.0
 _LINE: Final = 18.0
@@ -70,12 +68,12 @@ def _of_lanes(groups: Sequence[Group], palette: Palette) -> Iterator[_Entry]:
     yield (
         "arrival" in labels,
         "something arrived",
-        lambda out: _signs.triangle(out, _MIDDLE, 0, palette.news, up=True),
+        lambda out: signs.triangle(out, _MIDDLE, 0, palette.news, up=True),
     )
     yield (
         "room" in labels,
         "room to send",
-        lambda out: _signs.triangle(out, _MIDDLE, 0, palette.outward, up=False),
+        lambda out: signs.triangle(out, _MIDDLE, 0, palette.outward, up=False),
     )
 
 
@@ -94,31 +92,31 @@ def _of_marks(marks: Sequence[Told], palette: Palette) -> Iterator[_Entry]:
         "still ready",
         lambda out: _line(out, palette.inward),
     )
-    flags = ": IN, or the flags below" if any(map(flag_lines, delivered)) else ""
+    flags = ": IN, or the flags below" if any(map(signs.flag_lines, delivered)) else ""
     yield (
         bool(delivered),
         f"wait reported it{flags}",
-        lambda out: _signs.dot(out, _MIDDLE, 0, dot_colour(delivered[0], palette)),
+        lambda out: signs.dot(out, _MIDDLE, 0, signs.dot_colour(delivered[0], palette)),
     )
     yield (
         any(each.ready for each in empty),
         "ready, but wait did not report it",
-        lambda out: _signs.ring(out, _MIDDLE, 0, palette.missed, card=card),
+        lambda out: signs.ring(out, _MIDDLE, 0, palette.missed, card=card),
     )
     yield (
         not all(each.ready for each in empty),
         "wait had nothing to report",
-        lambda out: _signs.ring(out, _MIDDLE, 0, palette.muted, card=card, small=True),
+        lambda out: signs.ring(out, _MIDDLE, 0, palette.muted, card=card, small=True),
     )
     yield (
         MarkKind.ARMED in kinds,
         "armed (ADD, MOD)",
-        lambda out: _signs.armed(out, _MIDDLE, 0, palette.armed, card=card),
+        lambda out: signs.armed(out, _MIDDLE, 0, palette.armed, card=card),
     )
     yield (
         MarkKind.REMOVED in kinds,
         "removed (DEL)",
-        lambda out: _signs.removed(out, _MIDDLE, 0, palette.armed, card=card),
+        lambda out: signs.removed(out, _MIDDLE, 0, palette.armed, card=card),
     )
 
 
@@ -126,21 +124,6 @@ def _line(out: Drawing, colour: str, dashes: str = "none") -> None:
     out.element(
         "path", d="M1 0H16", stroke=colour, stroke_width=2, stroke_dasharray=dashes, fill="none"
     )
-
-
-def dot_colour(mark: Mark, palette: Palette) -> str:
-    """The direction's; ERR stands out."""
-    if mark.flags & EventFlags.ERR:
-        return palette.error
-    inward = mark.flags & (EventFlags.IN | EventFlags.PRI | EventFlags.RDHUP)
-    return palette.inward if inward else palette.outward
-
-
-def flag_lines(mark: Mark) -> list[str]:
-    """The flags under a delivery, unless they are just EPOLLIN."""
-    if mark.kind is not MarkKind.DELIVERED or mark.flags == EventFlags.IN:
-        return []
-    return [clipped(each, 10) for each in describe(mark.flags).split("|")]
 
 
 def _jumps(lane: Level | Amounts) -> bool:

@@ -4,9 +4,13 @@ Deliveries carry the class "delivered", empty waits "empty", and so on, for thos
 count them; nothing of the picture depends on it.
 """
 
-from epollkit.scope._drawing import Drawing, short
+from epollkit._flags import EventFlags
+from epollkit.scope._describe import describe
+from epollkit.scope._drawing import Drawing, clipped, short
+from epollkit.scope._palette import Palette
+from epollkit.scope._trace import Mark, MarkKind
 
-__all__ = ["armed", "dot", "guess", "removed", "ring", "triangle"]
+__all__ = ["armed", "dot", "dot_colour", "flag_lines", "guess", "removed", "ring", "triangle"]
 
 
 def dot(out: Drawing, x: float, y: float, colour: str, title: str = "") -> None:
@@ -20,6 +24,21 @@ def dot(out: Drawing, x: float, y: float, colour: str, title: str = "") -> None:
         r=6.5,
         fill=colour,
     )
+
+
+def dot_colour(mark: Mark, palette: Palette) -> str:
+    """The direction's; ERR stands out."""
+    if mark.flags & EventFlags.ERR:
+        return palette.error
+    inward = mark.flags & (EventFlags.IN | EventFlags.PRI | EventFlags.RDHUP)
+    return palette.inward if inward else palette.outward
+
+
+def flag_lines(mark: Mark) -> list[str]:
+    """The flags under a delivery, unless they are just EPOLLIN."""
+    if mark.kind is not MarkKind.DELIVERED or mark.flags == EventFlags.IN:
+        return []
+    return [clipped(each, 10) for each in describe(mark.flags).split("|")]
 
 
 def ring(
