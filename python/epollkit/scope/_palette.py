@@ -6,7 +6,7 @@ rests on a colour alone: every sign has a shape of its own.
 """
 
 from dataclasses import dataclass, fields
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 __all__ = [
     "CODE",
@@ -14,12 +14,9 @@ __all__ = [
     "LIGHT",
     "SANS",
     "Palette",
-    "Theme",
     "palette_of",
     "swaps",
 ]
-
-Theme: TypeAlias = Literal["auto", "light", "dark"]
 
 SANS: Final = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif"
 CODE: Final = "ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
@@ -106,7 +103,7 @@ DARK: Final = Palette(
 )
 
 
-def palette_of(theme: Theme) -> Palette:
+def palette_of(theme: str) -> Palette:
     """The colours of a theme; of "auto" the light ones, whose card reads on dark pages, too.
 
     Raises:

@@ -7,17 +7,16 @@ to read on. The tests, `epollkit semantics` and the notebooks all read this list
 
 import enum
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Experiment = TypeVar("Experiment", bound=Callable[["Lab"], None])
-
     from epollkit.semantics._lab import Lab
 
 __all__ = ["CLAIMS", "TOPICS", "Claim", "Verdict", "claim"]
+
+Experiment = TypeVar("Experiment", bound="Callable[[Lab], None]")
 
 TOPICS: Final = (
     "creation",
@@ -71,7 +70,7 @@ CLAIMS: Final[dict[str, Claim]] = {}
 
 def claim(
     text: str, *, topic: str, verdict: Verdict, truth: str = "", man: str, notebook: str
-) -> "Callable[[Experiment], Experiment]":
+) -> Callable[[Experiment], Experiment]:
     """Enter an experiment into the list.
 
     Args:
@@ -87,7 +86,7 @@ def claim(
             experiment without a docstring.
     """
 
-    def enter(experiment: "Experiment") -> "Experiment":
+    def enter(experiment: Experiment) -> Experiment:
         name = experiment.__name__
         about = inspect.getdoc(experiment)
         if topic not in TOPICS:

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from epollkit.scope._lanes import Group
 from epollkit.scope._trace import Tick, Trace
 
-__all__ = ["MOST_TICKS", "Axis", "Column", "kept_ticks", "runs_of", "step_columns", "time_columns"]
-
-Axis: TypeAlias = Literal["step", "time"]
+__all__ = ["MOST_TICKS", "Column", "kept_ticks", "runs_of", "step_columns", "time_columns"]
 
 MOST_TICKS: Final = 1_000
 """More columns than a screen has pixels for show nothing more."""
@@ -79,7 +77,7 @@ def runs_of(names: Sequence[str]) -> Iterator[tuple[str, int, int]]:
 
 
 def kept_ticks(
-    trace: Trace, groups: Sequence[Group], axis: Axis, most: int = MOST_TICKS
+    trace: Trace, groups: Sequence[Group], axis: str, most: int = MOST_TICKS
 ) -> tuple[list[int], str]:
     """Which ticks are drawn, and what to say about those that are not.
 

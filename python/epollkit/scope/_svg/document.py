@@ -4,9 +4,9 @@ import math
 from typing import Final
 
 from epollkit.scope._drawing import LABEL, Drawing, clipped, short, text_width
-from epollkit.scope._palette import SANS, Palette, Theme, palette_of
+from epollkit.scope._palette import SANS, Palette, palette_of
 from epollkit.scope._svg.body import draw_body
-from epollkit.scope._svg.columns import MOST_TICKS, Axis
+from epollkit.scope._svg.columns import MOST_TICKS
 from epollkit.scope._svg.layout import GAP, PADDING, Layout
 from epollkit.scope._svg.legend import Legend
 from epollkit.scope._svg.piece import Piece
@@ -30,7 +30,7 @@ _LEAST_WIDTH: Final = 420.0
 
 
 def render(
-    trace: Trace, *, axis: Axis = "step", theme: Theme = "auto", width: int | None = None
+    trace: Trace, *, axis: str = "step", theme: str = "auto", width: int | None = None
 ) -> str:
     """The picture as an SVG document; see `Trace.svg`."""
     if axis not in ("step", "time"):

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from epollkit.scope._drawing import Drawing
 from epollkit.scope._palette import Palette
-from epollkit.scope._svg.columns import Axis, Column
+from epollkit.scope._svg.columns import Column
 from epollkit.scope._svg.turned import Turned
 from epollkit.scope._svg.upright import Upright, upright_width
 from epollkit.scope._trace import Trace
@@ -56,7 +56,7 @@ class Heading(Protocol):
         ...
 
 
-def heading_of(trace: Trace, numbers: Sequence[int], axis: Axis, least_column: float) -> Heading:
+def heading_of(trace: Trace, numbers: Sequence[int], axis: str, least_column: float) -> Heading:
     """The heading for these ticks of a trace."""
     calls = {number: trace.ticks[number].call for number in numbers}
     if axis == "step":

@@ -19,7 +19,7 @@ from epollkit.scope._lanes import (
     States,
     groups_of,
 )
-from epollkit.scope._svg.columns import Axis, Column, kept_ticks, step_columns, time_columns
+from epollkit.scope._svg.columns import Column, kept_ticks, step_columns, time_columns
 from epollkit.scope._svg.headings import heading_of
 from epollkit.scope._svg.signs import flag_lines
 from epollkit.scope._trace import Trace
@@ -69,9 +69,9 @@ class Row:
 class Layout:
     """The places of one trace, in pixels; a piece's lanes begin at x = 0."""
 
-    def __init__(self, trace: Trace, axis: Axis, width: int | None, most: int) -> None:
+    def __init__(self, trace: Trace, axis: str, width: int | None, most: int) -> None:
         self.trace = trace
-        self.axis: Axis = axis
+        self.axis = axis
         self.groups = groups_of(trace)
         self.numbers, self.left_out = kept_ticks(trace, self.groups, axis, most)
         self.told = {probe.name: list(told(trace, probe)) for probe in trace.probes}

@@ -7,7 +7,7 @@ from typing import Final
 from epollkit.scope._drawing import Drawing, clipped, short, text_width
 from epollkit.scope._palette import CODE, Palette
 from epollkit.scope._svg.band import Band, draw_label, result_colours
-from epollkit.scope._svg.columns import Axis, Column
+from epollkit.scope._svg.columns import Column
 from epollkit.scope._trace import Call
 from epollkit.scope._words import call_in_words, is_short_write
 
@@ -25,7 +25,7 @@ _MOST_NUDGE: Final = 70.0
 class Turned(Band):
     """The heading of many calls."""
 
-    def __init__(self, calls: dict[int, Call], axis: Axis, column: float) -> None:
+    def __init__(self, calls: dict[int, Call], axis: str, column: float) -> None:
         self._axis = axis
         self.labels = ("call → gives",)
         self._texts = {number: _line(call) for number, call in calls.items() if call.name}

@@ -11,8 +11,6 @@ from epollkit.semantics._registry import Verdict, claim
 if TYPE_CHECKING:
     from _typeshed import HasFileno
 
-    States = Iterable[tuple[str, HasFileno, PollFlags]]
-
 ERR, HUP, PRI, RDHUP = PollFlags.ERR, PollFlags.HUP, PollFlags.PRI, PollFlags.RDHUP
 NOTHING = PollFlags(0)
 IN = PollFlags.IN | PollFlags.RDNORM
@@ -200,7 +198,7 @@ def pollout_covers_wrnorm_and_wrband(lab: Lab) -> None:
 # The table. Each state is made in a lab of its own, of which nothing is recorded.
 
 
-def _show(lab: Lab, *kinds: "Callable[[Lab], States]") -> None:
+def _show(lab: Lab, *kinds: "Callable[[Lab], Iterable[tuple[str, HasFileno, PollFlags]]]") -> None:
     with Lab(address=lab.address) as bare:
         for kind in kinds:
             for state, source, flags in kind(bare):
@@ -311,7 +309,7 @@ def _udp_states(lab: Lab) -> Iterator[tuple[str, Socket, PollFlags]]:
     yield "UDP, own SHUT_RD", near, IN | BAND_OUT | RDHUP
 
 
-def _pipe_states(lab: Lab) -> "States":
+def _pipe_states(lab: Lab) -> "Iterable[tuple[str, HasFileno, PollFlags]]":
     reader, writer = lab.pipe()
     yield "pipe, idle: reading end", reader, NOTHING
     yield "writing end", writer, OUT
