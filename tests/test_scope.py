@@ -337,6 +337,8 @@ def test_the_trace_stays_when_the_scope_is_closed() -> None:
     assert scope.closed
     with pytest.raises(ValueError, match="closed"):
         scope.watch(end, "again")
+    with pytest.raises(ValueError, match="closed"):
+        scope.probe("LT", near, EPOLLIN)
 
 
 def test_a_scope_keeps_nothing_alive_that_it_did_not_watch() -> None:
@@ -368,6 +370,8 @@ def test_times_are_of_the_trace(scope: Scope) -> None:
         (lambda scope, near: scope.probe("LT", near, EPOLLIN), ValueError, "'LT' is a set already"),
         (lambda scope, _: scope.probe("X", 0, EPOLLIN), ValueError, "watch it first"),
         (lambda scope, _: scope.trace.deliveries("no"), KeyError, "no probe 'no'; probes: LT"),
+        (lambda scope, _: scope.wait("no"), KeyError, "no probe 'no'; probes: LT"),
+        (lambda scope, _: scope.rearm("LT", "no"), KeyError, "no probe 'no'; probes: LT"),
         (lambda _scope, _: Scope(capacity=0), ValueError, "at least 1 tick"),
     ],
 )

@@ -127,8 +127,7 @@ class Scope:
         Raises:
             ValueError: the name is taken, or the scope is closed.
         """
-        if self.closed:
-            raise ValueError("the scope is closed")
+        self._must_be_open()
         target = unwatched(thing)
         with self._lock:
             if type(thing) is Watched and self._name_of(target) is not None:
@@ -162,9 +161,10 @@ class Scope:
             mask: EPOLL* bits.
 
         Raises:
-            ValueError: the name is taken, or the source is not watched.
+            ValueError: the name is taken, the source is not watched, or the scope is closed.
             OSError: as `Epoll.register`.
         """
+        self._must_be_open()
         with self._lock:
             if name in self._registrations or name in self._own:
                 raise ValueError(f"{name!r} is a set already; give another name")
@@ -183,8 +183,12 @@ class Scope:
     # What is recorded.
 
     def wait(self, *names: str) -> None:
-        """Ask the scope's own sets, all of them or these, what is ready: one tick."""
-        asked = {name: self._own[name] for name in names or self._own}
+        """Ask the scope's own sets, all of them or these, what is ready: one tick.
+
+        Raises:
+            KeyError: no probe is called so.
+        """
+        asked = self._asked(names)
 
         def ask() -> dict[str, Mark]:
             marks = dict[str, Mark]()
@@ -195,8 +199,13 @@ class Scope:
         self._record(Call("", "wait", " ".join(names)), ask, lambda marks: ("", marks))
 
     def rearm(self, *names: str) -> None:
-        """EPOLL_CTL_MOD with the same mask on the scope's own sets, all of them or these."""
-        asked = {name: self._own[name] for name in names or self._own}
+        """EPOLL_CTL_MOD with the same mask on the scope's own sets, all of them or these.
+
+        Raises:
+            KeyError: no probe is called so.
+            OSError: EBADF, the source is closed.
+        """
+        asked = self._asked(names)
 
         def arm() -> dict[str, Mark]:
             marks = dict[str, Mark]()
@@ -283,6 +292,16 @@ class Scope:
             )
 
     # How.
+
+    def _must_be_open(self) -> None:
+        if self.closed:
+            raise ValueError("the scope is closed")
+
+    def _asked(self, names: tuple[str, ...]) -> dict[str, Epoll]:
+        for name in names:
+            if name not in self._own:
+                raise KeyError(f"no probe {name!r}; probes: {', '.join(self._own) or 'none'}")
+        return {name: self._own[name] for name in names or self._own}
 
     def perform(
         self, watched: Watched, name: str, arguments: tuple[Any, ...], keywords: dict[str, Any]
