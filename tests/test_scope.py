@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from endpoints import must_be_waiting
 from epoll_support import tcp_pair, unix_pair
 from epollkit import (
     EPOLLET,
@@ -341,6 +342,34 @@ def test_the_trace_stays_when_the_scope_is_closed() -> None:
         scope.probe("LT", near, EPOLLIN)
 
 
+def test_a_stand_in_outlives_its_scope(loopback: str) -> None:
+    with Socket(timeout=MUST_ARRIVE) as bare, Socket() as client:
+        with Scope() as scope:
+            listener = scope.watch(bare, "listener")
+            listener.bind((loopback, 0))
+            listener.listen()
+        client.connect_ex(listener.getsockname())
+        accepted, _ = listener.accept()
+        assert type(accepted) is Socket
+        accepted.close()
+        assert [call.name for call in scope.trace.calls] == ["bind", "listen"]
+
+
+def test_a_scope_may_be_closed_while_a_call_goes_on() -> None:
+    with unix_pair() as pair:
+        with Scope() as scope:
+            near, far = map(scope.watch, pair, ("near", "far"))
+            near.settimeout(MUST_ARRIVE)
+            received = list[bytes]()
+            thread = threading.Thread(target=lambda: received.append(near.recv(1)))
+            thread.start()
+            must_be_waiting(thread.native_id or 0)
+        far.send(b"x")
+        thread.join(MUST_ARRIVE)
+        assert received == [b"x"]
+        assert [call.name for call in scope.trace.calls] == ["settimeout"]
+
+
 def test_a_scope_keeps_nothing_alive_that_it_did_not_watch() -> None:
     with Scope() as scope, unix_pair() as (near, _):
         near.send(b"x")
@@ -370,8 +399,8 @@ def test_times_are_of_the_trace(scope: Scope) -> None:
         (lambda scope, near: scope.probe("LT", near, EPOLLIN), ValueError, "'LT' is a set already"),
         (lambda scope, _: scope.probe("X", 0, EPOLLIN), ValueError, "watch it first"),
         (lambda scope, _: scope.trace.deliveries("no"), KeyError, "no probe 'no'; probes: LT"),
-        (lambda scope, _: scope.wait("no"), KeyError, "no probe 'no'; probes: LT"),
-        (lambda scope, _: scope.rearm("LT", "no"), KeyError, "no probe 'no'; probes: LT"),
+        (lambda scope, _: scope.wait("none"), KeyError, "no probe 'none'; probes: LT"),
+        (lambda scope, _: scope.rearm("LT", "x"), KeyError, "no probe 'x'; probes: LT"),
         (lambda _scope, _: Scope(capacity=0), ValueError, "at least 1 tick"),
     ],
 )

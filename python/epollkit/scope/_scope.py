@@ -359,6 +359,8 @@ class Scope:
         if threading.get_ident() != self._thread:
             call = replace(call, thread=threading.current_thread().name)
         with self._lock:
+            if self.closed:  # while the call went on
+                return
             if len(self._ticks) == self._capacity:
                 self._dropped += 1
                 return
@@ -385,9 +387,9 @@ class Scope:
             self._pending[flag] |= {each for each in names if number_of(self._things[each]) != -1}
 
     def _watched_result(self, call: str, result: Any) -> Any:  # noqa: ANN401 - what a call gave
-        """Sockets that a call has made are watched, too."""
-        if result is None:
-            return None
+        """Sockets that a call has made are watched, too, as long as the scope records."""
+        if result is None or self.closed or len(self._ticks) == self._capacity:
+            return result
         if call in ("accept", "accept4", "try_accept"):
             made, address = result
             return self.watch(made, self.free_name(self.results.get(call, "accepted"))), address
