@@ -9,7 +9,6 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -35,12 +34,6 @@ from support import MUST_ARRIVE, wait_until
 
 IN, OUT = EventFlags.IN, EventFlags.OUT
 NOTHING = EventFlags(0)
-
-
-@pytest.fixture
-def scope() -> Generator[Scope]:
-    with Scope() as scope:
-        yield scope
 
 
 def calls(trace: Trace) -> list[tuple[str, str]]:
@@ -109,8 +102,8 @@ def test_a_listener_shows_the_connections_that_wait(loopback: str) -> None:
     assert connect.arrivals == {"listener"}
 
 
-def test_errors_are_recorded_and_raised(scope: Scope) -> None:
-    with unix_pair() as (end, _):
+def test_errors_are_recorded_and_raised() -> None:
+    with Scope() as scope, unix_pair() as (end, _):
         near = scope.watch(end, "near")
         with pytest.raises(BlockingIOError):
             near.recv(1)
@@ -191,8 +184,8 @@ def test_sets_of_every_kind_are_understood(make: Any) -> None:  # noqa: ANN401
             own.close()
 
 
-def test_to_watch_a_stand_in_is_to_have_it(scope: Scope) -> None:
-    with unix_pair() as (end, _):
+def test_to_watch_a_stand_in_is_to_have_it() -> None:
+    with Scope() as scope, unix_pair() as (end, _):
         near = scope.watch(end, "near")
         assert scope.watch(near, "another name") is near
         assert [source.name for source in scope.trace.sources] == ["near"]
@@ -264,8 +257,8 @@ def test_what_accept_and_dup_make_is_watched(loopback: str) -> None:
         ]
 
 
-def test_calls_of_other_threads_say_so(scope: Scope) -> None:
-    with unix_pair() as pair:
+def test_calls_of_other_threads_say_so() -> None:
+    with Scope() as scope, unix_pair() as pair:
         near, far = map(scope.watch, pair, ("near", "far"))
         thread = threading.Thread(target=far.send, args=(b"x",), name="other")
         thread.start()
@@ -277,8 +270,8 @@ def test_calls_of_other_threads_say_so(scope: Scope) -> None:
         ]
 
 
-def test_nothing_is_recorded_during_a_pause_but_registrations_are_kept(scope: Scope) -> None:
-    with unix_pair() as pair, Epoll() as bare:
+def test_nothing_is_recorded_during_a_pause_but_registrations_are_kept() -> None:
+    with Scope() as scope, unix_pair() as pair, Epoll() as bare:
         near, far = map(scope.watch, pair, ("near", "far"))
         epoll = scope.watch(bare, "epoll")
         with scope.paused():
@@ -380,8 +373,8 @@ def test_a_scope_keeps_nothing_alive_that_it_did_not_watch() -> None:
     assert scope.trace.ticks == ()
 
 
-def test_times_are_of_the_trace(scope: Scope) -> None:
-    with unix_pair() as pair:
+def test_times_are_of_the_trace() -> None:
+    with Scope() as scope, unix_pair() as pair:
         began = time.monotonic_ns()
         near = scope.watch(pair[0], "near")
         near.settimeout(0.01)
@@ -431,8 +424,8 @@ def test_a_prediction_is_laid_over_the_deliveries() -> None:
         trace.predict(LT="10")
 
 
-def test_the_calls_on_one_thing_can_be_kept_alone(scope: Scope) -> None:
-    with unix_pair() as pair:
+def test_the_calls_on_one_thing_can_be_kept_alone() -> None:
+    with Scope() as scope, unix_pair() as pair:
         near, far = map(scope.watch, pair, ("near", "far"))
         far.send(b"x")
         near.recv(1)
@@ -486,6 +479,6 @@ def test_what_a_sampler_dropped_is_said(loopback: str) -> None:
     assert f"{dropped} of {sampler.counters.records} records dropped" in note
 
 
-def test_to_sample_nothing_is_an_error(scope: Scope) -> None:
-    with pytest.raises(ValueError, match="source"), scope.sampling():
+def test_to_sample_nothing_is_an_error() -> None:
+    with pytest.raises(ValueError, match="source"), Scope() as scope, scope.sampling():
         pass
