@@ -1,6 +1,6 @@
 """Every claim's experiment gives the verdict and every finding that Linux is known for.
 
-The experiments are in `epollkit.semantics.claims`, one function for each claim.
+The experiments are in `epollkit.semantics._claims`, one function for each claim.
 """
 
 import pytest

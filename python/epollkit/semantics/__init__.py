@@ -13,7 +13,7 @@ the verdict follows from them, so that another kernel may give another one.
 import importlib
 import pkgutil
 
-from epollkit.semantics import claims
+from epollkit.semantics import _claims
 from epollkit.semantics._lab import Lab
 from epollkit.semantics._outcome import Bearing, Finding, NotShownHere, Outcome
 from epollkit.semantics._registry import CLAIMS, TOPICS, Claim, Verdict
@@ -40,5 +40,5 @@ __all__ = [
     "verdict_in_words",
 ]
 
-for _module in pkgutil.iter_modules(claims.__path__):
-    importlib.import_module(f"{claims.__name__}.{_module.name}")
+for _module in pkgutil.iter_modules(_claims.__path__):
+    importlib.import_module(f"{_claims.__name__}.{_module.name}")

@@ -50,7 +50,7 @@ class Workshop:
 
     def __init__(self, scope: "Scope | None" = None, address: str = "") -> None:
         high, low = divmod(next(_addresses), 254)
-        self.address = address or f"127.83.{high % 256}.{1 + low}"
+        self.address: str = address or f"127.83.{high % 256}.{1 + low}"
         self._scope = scope
         self._ends = contextlib.ExitStack()
 
