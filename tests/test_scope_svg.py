@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from epollkit import EPOLLET, EPOLLIN, EventFlags, Scope, socketpair
-from epollkit.scope import Call, Mark, MarkKind, Trace
+from epollkit.scope import Call, Mark, MarkKind, Source, Tick, Trace
 from epollkit.scope import _causes as causes
+from epollkit.scope._drawing import text_width
 from epollkit.scope._palette import DARK, LIGHT, Palette
 from epollkit.scope._svg import MOST_BYTES
 from epollkit.scope._svg.columns import MOST_TICKS
@@ -33,6 +34,10 @@ HEADING = ("send 5", "wait", "wait", "recv 2", "wait", "send 1", "wait")
 
 def numbers_of(svg: str, kind: str) -> list[float]:
     return [float(each.get("cx", "nan")) for each in elements(svg, "circle", kind)]
+
+
+def titles_in(element: ET.Element) -> list[str]:
+    return [each.text or "" for each in element if each.tag.endswith("title")]
 
 
 def test_it_is_one_document_without_anything_beside_it() -> None:
@@ -211,6 +216,21 @@ def test_a_small_amount_beside_a_large_one_can_still_be_seen() -> None:
     ]
     heights = [float(y) for y in re.findall(r"[ML][-\d.]+ ([\d.]+)", line)]
     assert len(set(heights)) == 3  # empty, a little, a lot
+
+
+@pytest.mark.parametrize("axis", ["step", "time"])
+@pytest.mark.parametrize("call", [Call("", ""), Call("near", "recv", "95,232", "95,232")])
+def test_a_number_in_the_last_column_is_on_the_card(axis: str, call: Call) -> None:
+    unread = [3_886_726] * 12 + [3_791_494]
+    ticks = [
+        Tick(at, at, call, {"near": look(old)}, {"near": look(new)})
+        for at, (old, new) in enumerate(pairwise(unread))
+    ]
+    svg = Trace((Source("near", "tcp"),), (), tuple(ticks)).svg(axis=axis)
+    [last] = [text for text in elements(svg, "text") if "unread: 3,791,494" in titles_in(text)]
+    card = float(elements(svg, "svg")[0].get("width", "nan"))
+    left = shift_of(svg) + float(last.get("x", "nan"))
+    assert left + text_width(text_of(last), float(last.get("font-size", "nan"))) < card
 
 
 def test_a_given_width_breaks_the_picture_into_pieces() -> None:

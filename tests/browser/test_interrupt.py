@@ -23,7 +23,7 @@ listener.listen(0)
 poll = epollkit.Poll()
 poll.register(near, epollkit.POLLIN)
 peer = epollkit.serve.echo()
-sampler = epollkit.Sampler([near])
+sampler = epollkit.Sampler([near], interval=3600)  # whoever waits is woken by each round
 
 
 def here():

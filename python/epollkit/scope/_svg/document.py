@@ -3,11 +3,11 @@
 import math
 from typing import Final
 
-from epollkit.scope._drawing import LABEL, Drawing, clipped, short, text_width
+from epollkit.scope._drawing import LABEL, Drawing, clipped, short
 from epollkit.scope._palette import SANS, Palette, palette_of
 from epollkit.scope._svg.body import draw_body
 from epollkit.scope._svg.columns import MOST_TICKS
-from epollkit.scope._svg.layout import GAP, PADDING, Layout
+from epollkit.scope._svg.layout import PADDING, TITLE, Layout
 from epollkit.scope._svg.legend import Legend
 from epollkit.scope._svg.piece import Piece
 from epollkit.scope._trace import Trace
@@ -19,14 +19,10 @@ MOST_BYTES: Final = 300_000
 """A notebook with larger pictures loads slowly, and most sites refuse to show it."""
 
 _TITLE: Final = 26.0
-_TITLE_SIZE: Final = 15.0
-_MOST_TITLE: Final = 90
-"""Characters."""
+"""The line with the title."""
 _NOTE: Final = 16.0
 _NOTE_SIZE: Final = 11.0
 _MOST_NOTE: Final = 140
-_LEAST_WIDTH: Final = 420.0
-"""Of the lanes with their labels: the legend needs as much."""
 
 
 def render(
@@ -49,19 +45,17 @@ def render(
 
 
 def _draw(layout: Layout, palette: Palette) -> str:
-    title = clipped(layout.trace.title, _MOST_TITLE)
-    title_height = _TITLE if title else 0.0
+    title_height = _TITLE if layout.title else 0.0
     notes = _notes(layout)
-    width = _width(layout, title)
-    legend = Legend(layout.groups, layout.told, palette, width - 2 * PADDING)
+    legend = Legend(layout.groups, layout.told, palette, layout.width - 2 * PADDING)
     pieces_height = layout.piece_height * len(layout.pieces)
     height = 2 * PADDING + title_height + pieces_height + legend.height + _NOTE * len(notes)
 
     out = Drawing()
-    _open_card(out, palette, math.ceil(width), math.ceil(height), summary(layout.trace))
+    _open_card(out, palette, math.ceil(layout.width), math.ceil(height), summary(layout.trace))
     top = PADDING
-    if title:
-        out.text(PADDING, top + 14, title, size=_TITLE_SIZE, bold=True)
+    if layout.title:
+        out.text(PADDING, top + 14, layout.title, size=TITLE, bold=True)
         top += title_height
     for columns in layout.pieces:
         out.open("g", transform=f"translate({short(PADDING + layout.gutter)} {short(top)})")
@@ -75,12 +69,6 @@ def _draw(layout: Layout, palette: Palette) -> str:
         top += _NOTE
     out.close("svg")
     return str(out)
-
-
-def _width(layout: Layout, title: str) -> float:
-    lanes = max(layout.gutter + layout.lanes_width + layout.overhang, _LEAST_WIDTH)
-    bold = text_width(title, _TITLE_SIZE) * 1.05
-    return max(2 * PADDING + lanes + GAP / 2, bold + 2 * PADDING)
 
 
 def _notes(layout: Layout) -> list[str]:

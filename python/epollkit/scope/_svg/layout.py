@@ -24,13 +24,15 @@ from epollkit.scope._svg.headings import heading_of
 from epollkit.scope._svg.signs import flag_lines
 from epollkit.scope._trace import Trace
 
-__all__ = ["GAP", "MOST_LABEL", "PADDING", "SOURCE", "Layout", "Row", "note_of"]
+__all__ = ["GAP", "MOST_LABEL", "PADDING", "SOURCE", "TITLE", "Layout", "Row", "note_of"]
 
 PADDING: Final = 16.0
 GAP: Final = 12.0
 """Between two sources, and between a label and its lane."""
 SOURCE: Final = 26.0
 """The line with a source's name."""
+TITLE: Final = 15.0
+"""The size of its text."""
 MOST_LABEL: Final = 24
 """Characters of a name that are shown; hovering shows all."""
 
@@ -49,6 +51,10 @@ _TIME_WIDTH: Final = 900.0
 """Of the lanes, on the axis of time, if no width is given."""
 _LEAST_TIME: Final = 60.0
 _LEAST_LANES: Final = 120.0
+_LEAST_WIDTH: Final = 420.0
+"""Of the lanes with their labels: the legend needs as much."""
+_MOST_TITLE: Final = 90
+"""Characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,7 @@ class Layout:
 
     def __init__(self, trace: Trace, axis: str, width: int | None, most: int) -> None:
         self.trace = trace
+        self.title = clipped(trace.title, _MOST_TITLE)
         self.axis = axis
         self.groups = groups_of(trace)
         self.numbers, self.left_out = kept_ticks(trace, self.groups, axis, most)
@@ -83,6 +90,18 @@ class Layout:
         reached = max((piece[-1].right for piece in self.pieces if piece), default=0.0)
         self.lanes_width = max(reached, _LEAST_LANES)
         self.overhang = max(self.heading.overhang(piece, self.lanes_width) for piece in self.pieces)
+
+    @property
+    def width(self) -> float:
+        """Of the whole picture."""
+        lanes = max(self.gutter + self.lanes_width + self.overhang, _LEAST_WIDTH)
+        title = text_width(self.title, TITLE) * 1.05  # it is bold
+        return max(2 * PADDING + lanes + GAP / 2, title + 2 * PADDING)
+
+    @property
+    def edge(self) -> float:
+        """Where the texts in the lanes have to end."""
+        return self.width - 1.5 * PADDING - self.gutter
 
     @property
     def bottom(self) -> float:

@@ -79,7 +79,7 @@ def _colours(label: str, palette: Palette) -> tuple[str, str]:
 def _draw_numbers(
     piece: Piece, lane: Amounts, height: Callable[[int | None], float | None]
 ) -> None:
-    """Each new amount on the line, where it fits before the next and behind the last."""
+    """Each new amount on the line, where it fits between the one before and the next change."""
     spacing = GAP if piece.layout.axis == "time" else 0
     changes = _next_changes(piece.columns, lane)
     said: int | None = None
@@ -87,11 +87,11 @@ def _draw_numbers(
     for column in piece.columns:
         amount = lane.cells[column.number][1]
         stands = height(amount)
-        x = column.end + 2
-        if amount is not None and stands is not None and amount != said and x >= free:
+        if amount is not None and stands is not None and amount != said and (amount or said):
             text = _fitting(amount, piece.layout.heading.column - 10)
             width = text_width(text, SMALL)
-            if (amount or said) and x + width - 6 <= changes[column.number]:
+            x = min(column.end + 2, piece.layout.edge - width)
+            if x >= free and x + width - 6 <= changes[column.number]:
                 title = f"{lane.label}: {amount:,}"
                 piece.out.text(x, stands - 2.5, text, size=SMALL, title=title)
                 free = x + width + spacing
