@@ -4,10 +4,7 @@ import errno
 import os
 import queue
 import select
-import signal
-import sys
 import threading
-import traceback
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -16,6 +13,7 @@ import pytest
 
 from epoll_support import flags_of, sleeps_in_epoll, unix_pair
 from epollkit import ClosedEpollError, Epoll, EventFlags, Socket
+from fork_support import child, forks
 from support import MUST_ARRIVE, wait_until
 
 IN, OUT = EventFlags.IN, EventFlags.OUT
@@ -335,38 +333,6 @@ def test_with_oneshot_no_two_threads_ever_have_the_same_socket() -> None:
 
 
 # --- fork
-
-
-def forks(test: Callable[[], None]) -> Callable[[], None]:
-    # Python 3.12 and later warn of threads; that they are there is the point.
-    quiet = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-    return pytest.mark.thread_unsafe(reason="forks")(quiet(test))
-
-
-@contextmanager
-def child(run: Callable[[], object]) -> Generator[None]:
-    """A child process that runs `run` while the body runs; it must succeed, and in time."""
-    process = os.fork()
-    if process == 0:
-        status = 1
-        try:
-            run()
-            status = 0
-        except BaseException:  # noqa: BLE001
-            traceback.print_exc(file=sys.stderr)
-        finally:
-            os._exit(status)
-    ended = os.pidfd_open(process)
-    try:
-        yield
-        readable, _, _ = select.select([ended], [], [], MUST_ARRIVE)
-    finally:
-        with suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
-        _, status = os.waitpid(process, 0)
-        os.close(ended)
-    assert readable, "the child hangs"
-    assert os.waitstatus_to_exitcode(status) == 0
 
 
 @forks

@@ -9,12 +9,10 @@ import os
 import pickle
 import select
 import socket
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import count
 
 import pytest
@@ -35,6 +33,7 @@ from epollkit import (
     serve,
 )
 from epollkit.load import ClosedLoop
+from fork_support import child, forks
 from support import MUST_ARRIVE, descriptors, native_threads, wait_until
 
 IN, OUT, RDHUP, HUP = PollFlags.IN, PollFlags.OUT, PollFlags.RDHUP, PollFlags.HUP
@@ -574,35 +573,7 @@ for pair in pairs:
 # --- fork
 
 
-@contextmanager
-def child(run: Callable[[], object]) -> Generator[None]:
-    """A child process that runs `run` while the body runs; it must succeed, and in time."""
-    process = os.fork()
-    if process == 0:
-        status = 1
-        try:
-            run()
-            status = 0
-        except BaseException:  # noqa: BLE001
-            traceback.print_exc(file=sys.stderr)
-        finally:
-            os._exit(status)
-    ended = os.pidfd_open(process)
-    try:
-        yield
-        readable, _, _ = select.select([ended], [], [], MUST_ARRIVE)
-    finally:
-        if not readable:
-            with suppress(ProcessLookupError):
-                os.kill(process, 9)
-        _, status = os.waitpid(process, 0)
-        os.close(ended)
-    assert readable, "the child hangs"
-    assert os.waitstatus_to_exitcode(status) == 0
-
-
-@pytest.mark.thread_unsafe(reason="forks")
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@forks
 def test_a_child_has_no_sampler_and_its_parents_goes_on() -> None:
     with unix_pair() as (near, far), Sampler({"near": near}, interval=OFTEN) as sampler:
 
@@ -625,8 +596,7 @@ def test_a_child_has_no_sampler_and_its_parents_goes_on() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(60)
-@pytest.mark.thread_unsafe(reason="forks")
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@forks
 def test_a_fork_in_the_middle_of_a_look_leaves_no_lock_behind() -> None:
     with contextlib.ExitStack() as stack:
         pairs = [stack.enter_context(unix_pair()) for _ in range(64)]
